@@ -71,8 +71,10 @@ def stop_postgres(*, force: bool = False) -> None:
 
 
 def postgres_is_running() -> bool:
-    """Whether the embedded PostgreSQL accepts connections."""
-    reap(_children.get(state_dir()))
+    """Whether the embedded PostgreSQL runs; cheap for the process that started it."""
+    child = _children.get(state_dir())
+    if child is not None:
+        return child.poll() is None
     return cluster.accepts_connections(_socket_folder())
 
 
@@ -121,20 +123,21 @@ def _launch(account: Account, tethered: bool) -> None:
     log = make_folder(state_dir() / "logs") / "postgres.log"
     end = time.monotonic() + BUSY_TIMEOUT_S
     while True:
+        said_before = log.stat().st_size if log.exists() else 0
         child = _spawn(account, log, tethered)
         if _becomes_ready(psutil.Process(child.pid)) and child.poll() is None:
             return
         child.kill()
         child.wait()
-        said = log.read_text(errors="replace")
+        said = log.read_bytes()[said_before:].decode(errors="replace")
         if "still in use" not in said or time.monotonic() > end:
             raise cluster.start_error(said, log, _data_dir())
         time.sleep(0.3)
 
 
 def _spawn(account: Account, log: Path, tethered: bool) -> subprocess.Popen[bytes]:
-    with log.open("wb") as output:
-        child = subprocess.Popen(  # type: ignore[call-overload]  # noqa: S603
+    with log.open("ab") as output:
+        child: subprocess.Popen[bytes] = subprocess.Popen(  # type: ignore[call-overload]  # noqa: S603
             [str(cluster.program("postgres")), "-D", str(_data_dir())],
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -57,7 +57,7 @@ def tether(death_signal: signal.Signals) -> Callable[[], None] | None:
     """
     if not sys.platform.startswith("linux"):
         return None
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    prctl = ctypes.CDLL(None).prctl
     parent = os.getpid()
 
     def tie() -> None:
@@ -67,6 +67,12 @@ def tether(death_signal: signal.Signals) -> Callable[[], None] | None:
             os._exit(1)
 
     return tie
+
+
+def tie_to_parent(death_signal: signal.Signals) -> None:
+    """Sends this process `death_signal` when its parent dies; Linux only."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
 
 
 def wait_until(condition: Callable[[], bool], *, timeout_s: float) -> bool:

@@ -68,8 +68,10 @@ def stop_valkey(*, force: bool = False) -> None:
 
 
 def valkey_is_running() -> bool:
-    """Whether the embedded Valkey answers."""
-    reap(_children.get(state_dir()))
+    """Whether the embedded Valkey runs; cheap for the process that started it."""
+    child = _children.get(state_dir())
+    if child is not None:
+        return child.poll() is None
     return _answers()
 
 
@@ -125,7 +127,7 @@ def _write_config() -> None:
 
 def _spawn(tethered: bool) -> None:
     log = make_folder(state_dir() / "logs") / "valkey.log"
-    with log.open("wb") as output:
+    with log.open("ab") as output:
         child = subprocess.Popen(  # noqa: S603
             [str(_binary()), str(_config_path())],
             stdin=subprocess.DEVNULL,

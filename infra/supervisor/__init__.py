@@ -1,0 +1,1 @@
+"""Runs the product's processes: starts them in order, heals them, stops them."""
