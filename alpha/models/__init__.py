@@ -1,0 +1,16 @@
+"""Partners and their access, what they used, and what they said."""
+
+from alpha.models.access import Cohort, Grant, Key, Partner
+from alpha.models.feedback import Feedback
+from alpha.models.usage import PartnerDataKey, Transcript, UsageEvent
+
+__all__ = [
+    "Cohort",
+    "Feedback",
+    "Grant",
+    "Key",
+    "Partner",
+    "PartnerDataKey",
+    "Transcript",
+    "UsageEvent",
+]

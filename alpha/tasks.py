@@ -1,0 +1,1 @@
+"""What `alpha` does in the background."""

@@ -1,0 +1,192 @@
+"""What checkpoints answered: runs in shards, results, metrics, and comparisons."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from evals.models.suites import Case, SuiteVersion
+from evals.states import (
+    RUN_TRANSITIONS,
+    SHARD_TRANSITIONS,
+    ResultState,
+    RunState,
+    ShardState,
+)
+from infra.ids import uuid7
+from infra.triggers import immutable, kept, lifecycle
+from releases.models import Checkpoint, Deployment
+
+
+class Run(models.Model):
+    """One checkpoint × suite version × repeats."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    version = models.ForeignKey(SuiteVersion, on_delete=models.PROTECT, related_name="runs")
+    checkpoint = models.ForeignKey(Checkpoint, on_delete=models.PROTECT, related_name="runs")
+    deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="runs")
+    repeats = models.PositiveIntegerField(default=1)
+    concurrency = models.PositiveIntegerField(default=4)
+    seed = models.BigIntegerField()
+    state = models.CharField(
+        max_length=20,
+        choices=[(s.value, s.value) for s in RunState],
+        default=RunState.QUEUED.value,
+    )
+    idempotency_key = models.CharField(max_length=200, blank=True)
+    n_expected = models.PositiveIntegerField()
+    started_by = models.CharField(max_length=200)
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    problem = models.TextField(blank=True)
+
+    class Meta:
+        db_table = "eval_run"
+        ordering = ["-created_at"]
+        indexes = [
+            # Evidence of a gate: the newest run of a checkpoint on a version.
+            models.Index(fields=["checkpoint", "version", "-created_at"], name="eval_run_evidence"),
+            # The sweep: runs that are not over.
+            models.Index(
+                fields=["created_at"],
+                name="eval_run_open",
+                condition=Q(state__in=["queued", "running"]),
+            ),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["idempotency_key"],
+                condition=~Q(idempotency_key=""),
+                name="eval_run_once",
+                violation_error_message="A run was started with this key already.",
+            ),
+        ]
+        triggers = [lifecycle("eval_run", RUN_TRANSITIONS), kept("eval_run")]
+
+    def __str__(self) -> str:
+        return f"{self.version} on {self.checkpoint}"
+
+
+class Shard(models.Model):
+    """A slice of a run: items `first` to `last`, held by one worker until its lease ends."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="shards")
+    index = models.PositiveIntegerField()
+    first = models.PositiveIntegerField(help_text="Position in the run's shuffled order.")
+    last = models.PositiveIntegerField()
+    state = models.CharField(
+        max_length=20,
+        choices=[(s.value, s.value) for s in ShardState],
+        default=ShardState.QUEUED.value,
+    )
+    holder = models.CharField(max_length=100, blank=True)
+    lease_until = models.DateTimeField(null=True)
+    n_claims = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        db_table = "eval_shard"
+        ordering = ["run", "index"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["run", "index"],
+                name="eval_shard_once",
+                violation_error_message="The run has that shard.",
+            ),
+        ]
+        triggers = [lifecycle("eval_shard", SHARD_TRANSITIONS)]
+
+    def __str__(self) -> str:
+        return f"shard {self.index} of {self.run_id}"
+
+
+class Result(models.Model):
+    """What became of one (case, repeat) of a run; exactly one row each."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="results")
+    case = models.ForeignKey(Case, on_delete=models.PROTECT, related_name="results")
+    repeat = models.PositiveIntegerField()
+    state = models.CharField(max_length=20, choices=[(s.value, s.value) for s in ResultState])
+    score = models.FloatField(null=True)
+    components = models.JSONField(
+        default=dict, help_text="{label: {score, explanation}}, as the graders gave them."
+    )
+    explanation = models.TextField(blank=True)
+    output = models.BinaryField(help_text="zstd of {text, tool_calls, finish_reason} as JSON.")
+    error_code = models.CharField(max_length=60, blank=True)
+    error_message = models.TextField(blank=True)
+    n_calls = models.PositiveIntegerField(default=1)
+    tokens_in = models.BigIntegerField(null=True)
+    tokens_out = models.BigIntegerField(null=True)
+    cost_micros = models.BigIntegerField(null=True)
+    latency_ms = models.FloatField(null=True)
+    recorded_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "eval_result"
+        ordering = ["run", "case", "repeat"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["run", "case", "repeat"],
+                name="eval_result_once",
+                violation_error_message="This case and repeat has its result.",
+            ),
+        ]
+        triggers = immutable("eval_result")
+
+    def __str__(self) -> str:
+        return f"{self.case_id} #{self.repeat}: {self.state}"
+
+
+class Metric(models.Model):
+    """A finished run's mean on one node of the component tree."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="metrics")
+    node = models.CharField(max_length=200, blank=True, help_text="Empty: the whole suite.")
+    n_cases = models.PositiveIntegerField()
+    n_clusters = models.PositiveIntegerField()
+    n_missing = models.PositiveIntegerField()
+    mean = models.FloatField(null=True)
+    lo = models.FloatField(null=True)
+    hi = models.FloatField(null=True)
+
+    class Meta:
+        db_table = "eval_metric"
+        ordering = ["run", "node"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["run", "node"],
+                name="eval_metric_once",
+                violation_error_message="The run has a metric for that node.",
+            ),
+        ]
+        triggers = immutable("eval_metric")
+
+    def __str__(self) -> str:
+        return f"{self.node or 'suite'} {self.mean}"
+
+
+class Comparison(models.Model):
+    """Two runs of one suite version, paired case by case; kept under the digest of its inputs."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    candidate = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="+")
+    baseline = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="+")
+    margin = models.FloatField()
+    confidence = models.FloatField()
+    input_digest = models.CharField(max_length=64, unique=True)
+    nodes = models.JSONField()
+    n_unmatched = models.PositiveIntegerField()
+    n_errored = models.PositiveIntegerField()
+    compared_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "comparison"
+        ordering = ["-compared_at"]
+        triggers = immutable("comparison")
+
+    def __str__(self) -> str:
+        return f"{self.candidate} against {self.baseline}"

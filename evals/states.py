@@ -1,0 +1,75 @@
+"""Words and lifecycles of suites, runs and results. Pure."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class VersionState(StrEnum):
+    """A suite's version: edited as a draft, then published and never changed."""
+
+    DRAFT = "draft"
+    PUBLISHED = "published"
+
+
+class CaseSource(StrEnum):
+    """Where a case came from."""
+
+    WRITTEN = "written"
+    FEEDBACK = "feedback"
+    SYNTHETIC = "synthetic"
+    REPLAY = "replay"
+
+
+class RunState(StrEnum):
+    """One checkpoint × suite version × repeats."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+class ShardState(StrEnum):
+    """A slice of a run that one worker holds on a lease."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+
+
+class ResultState(StrEnum):
+    """What became of one (case, repeat)."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    ERRORED = "errored"
+    REFUSED = "refused"
+    UNSCORED = "unscored"
+    SKIPPED = "skipped"
+
+
+# In the mean: the checkpoint answered, well or badly. The others are missing, never zero.
+SCORED = frozenset({ResultState.PASSED, ResultState.FAILED, ResultState.REFUSED})
+MISSING = frozenset(ResultState) - SCORED
+
+VERSION_TRANSITIONS: dict[VersionState, frozenset[VersionState]] = {
+    VersionState.DRAFT: frozenset({VersionState.PUBLISHED}),
+    VersionState.PUBLISHED: frozenset(),
+}
+
+RUN_TRANSITIONS: dict[RunState, frozenset[RunState]] = {
+    RunState.QUEUED: frozenset({RunState.RUNNING, RunState.CANCELLED, RunState.FAILED}),
+    RunState.RUNNING: frozenset({RunState.COMPLETED, RunState.CANCELLED, RunState.FAILED}),
+    RunState.COMPLETED: frozenset(),
+    RunState.CANCELLED: frozenset(),
+    RunState.FAILED: frozenset(),
+}
+
+SHARD_TRANSITIONS: dict[ShardState, frozenset[ShardState]] = {
+    ShardState.QUEUED: frozenset({ShardState.RUNNING}),
+    # Back to the queue when the lease ran out: its worker is gone.
+    ShardState.RUNNING: frozenset({ShardState.QUEUED, ShardState.DONE}),
+    ShardState.DONE: frozenset(),
+}

@@ -1,0 +1,1 @@
+"""What `evals` does in the background."""

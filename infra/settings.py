@@ -1,0 +1,242 @@
+"""The only settings file. With no environment set, everything runs embedded under `.slipway/`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from csp.constants import NONCE, NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+from infra import embedded
+from infra.environment import flag, number, text
+
+PROJECT_DIR = Path(__file__).resolve().parent.parent
+STATE_DIR = embedded.state_dir()
+EMBEDDED = not text("SLIPWAY_DATABASE_URL")
+
+
+def secret(variable: str, name: str) -> str:
+    """A secret from the environment, or one kept in the state folder when running embedded."""
+    value = text(variable)
+    if value:
+        return value
+    if not EMBEDDED:
+        raise ImproperlyConfigured(
+            f"{variable} is not set. With SLIPWAY_DATABASE_URL set, Slipway makes no secret of its "
+            f"own: set {variable} to at least 50 random characters, the same on every machine."
+        )
+    return embedded.secret(name)
+
+
+SECRET_KEY = secret("SLIPWAY_SECRET_KEY", "secret.key")
+AUDIT_KEY = secret("SLIPWAY_AUDIT_KEY", "audit.key")
+KEY_PEPPER = secret("SLIPWAY_KEY_PEPPER", "key_pepper.key")
+TRANSCRIPT_KEY = secret("SLIPWAY_TRANSCRIPT_KEY", "transcript.key")
+
+DEBUG = flag("SLIPWAY_DEBUG")
+ALLOWED_HOSTS = [h for h in text("SLIPWAY_HOSTS", "127.0.0.1,localhost,[::1]").split(",") if h]
+CSRF_TRUSTED_ORIGINS = [o for o in text("SLIPWAY_ORIGINS").split(",") if o]
+BASE_URL = text("SLIPWAY_BASE_URL", "http://127.0.0.1:8000")
+SECURE = BASE_URL.startswith("https://")
+
+INSTALLED_APPS = [
+    "infra.console",
+    "unfold",
+    "infra",
+    "releases",
+    "alpha",
+    "evals",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "pgtrigger",
+    "csp",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "infra.urls"
+ASGI_APPLICATION = "infra.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "csp.context_processors.nonce",
+            ],
+        },
+    },
+]
+
+# The application's role owns nothing; the owner's migrates (`SLIPWAY_DATABASE_ROLE=owner`).
+DATABASE_ROLE = text("SLIPWAY_DATABASE_ROLE", "app")
+APP_ROLE = text("SLIPWAY_APP_ROLE", "slipway_app")
+
+
+def database_url(role: str) -> str:
+    """The URL by which `role` (app or owner) reaches PostgreSQL."""
+    if EMBEDDED:
+        return embedded.database_url(role)
+    owner_url = text("SLIPWAY_OWNER_DATABASE_URL")
+    if role == "owner" and owner_url:
+        return owner_url
+    return text("SLIPWAY_DATABASE_URL")
+
+
+def database(url: str) -> dict[str, object]:
+    """A `DATABASES` entry from `postgresql://user:password@host:port/name?host=/socket/folder`."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"postgresql", "postgres"} or not parts.path.strip("/"):
+        raise ImproperlyConfigured(
+            "SLIPWAY_DATABASE_URL must look like postgresql://user:password@host:5432/slipway."
+        )
+    options: dict[str, object] = dict(parse_qsl(parts.query))
+    host = str(options.pop("host", "") or unquote(parts.hostname or ""))
+    port = str(options.pop("port", "") or parts.port or "")
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.strip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": host,
+        "PORT": port,
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": options,
+    }
+
+
+DATABASES = {"default": database(database_url(DATABASE_ROLE))}
+REDIS_URL = text("SLIPWAY_REDIS_URL") or embedded.redis_url()
+ARTIFACTS = text("SLIPWAY_ARTIFACTS", f"file://{STATE_DIR / 'objects'}")
+
+AUTH_USER_MODEL = "infra.User"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE
+SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.ScryptPasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+# Scripts: neither unsafe-inline nor unsafe-eval. Styles: unfold and Alpine set style attributes.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "script-src": [SELF, NONCE],
+        "style-src": [SELF, "'unsafe-inline'"],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF, "data:"],
+        "connect-src": [SELF],
+        "object-src": [NONE],
+        "base-uri": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    }
+}
+
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [("vendor", PROJECT_DIR / "infra" / "vendor")]
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "infra.api.authentication.ServiceKeyAuthentication",
+        "infra.api.authentication.ConsoleSessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["infra.api.authentication.IsKnownActor"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "infra.api.schema.SlipwaySchema",
+    "EXCEPTION_HANDLER": "infra.api.refusals.handle_exception",
+    "DEFAULT_PAGINATION_CLASS": "infra.api.pages.Pages",
+    "PAGE_SIZE": 100,
+    "UNAUTHENTICATED_USER": None,
+    "DATETIME_FORMAT": "iso-8601",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Slipway management API",
+    "DESCRIPTION": "Checkpoints, evals, promotions, partners and audit.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SERVE_AUTHENTICATION": None,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+}
+
+CELERY_BROKER_URL = embedded.broker_url(REDIS_URL)
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600}
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_TIME_LIMIT = None
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE_FILENAME = str(STATE_DIR / "beat-schedule")
+CELERY_BEAT_SCHEDULE = {
+    "releases.advance": {"task": "releases.advance", "schedule": timedelta(seconds=5)},
+    "alpha.sweep": {"task": "alpha.sweep", "schedule": timedelta(seconds=30)},
+    "evals.sweep": {"task": "evals.sweep", "schedule": timedelta(seconds=5)},
+    "infra.anchor_audit": {"task": "infra.anchor_audit", "schedule": timedelta(seconds=60)},
+}
+
+# Evidence reaches `releases` without being imported by it: each path names a source class.
+EVIDENCE_SOURCES = [
+    "releases.evidence.ArtifactEvidence",
+    "releases.evidence.SoakEvidence",
+    "releases.evidence.AnswerEvidence",
+    "evals.evidence.EvalEvidence",
+]
+
+REAUTHENTICATE_WITHIN_S = int(number("SLIPWAY_REAUTHENTICATE_WITHIN_S", 12 * 3600))
+DEMO = flag("SLIPWAY_DEMO", default=True)
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": text("SLIPWAY_LOG_LEVEL", "INFO")},
+    "loggers": {"django.request": {"level": "ERROR"}},
+}

@@ -1,0 +1,28 @@
+"""Composition of every page and resource."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from infra.views import Health, page_missing, page_refused, server_failed
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("api/health/", Health.as_view(), name="health"),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
+    path("api/", include("releases.api.urls")),
+    path("api/", include("alpha.api.urls")),
+    path("api/", include("evals.api.urls")),
+    path("console/", include("releases.console.urls")),
+    path("console/", include("alpha.console.urls")),
+    path("console/", include("evals.console.urls")),
+    path("console/", admin.site.urls),
+]
+
+handler403 = page_refused
+handler404 = page_missing
+handler500 = server_failed

@@ -1,0 +1,1 @@
+"""What `releases` does in the background."""

@@ -1,0 +1,110 @@
+"""The test bench: real PostgreSQL and Valkey in a state folder of their own.
+
+Rows are written as the application's role, so a missing right fails here first. A test that needs
+real commits or several connections asks for `committed_db`: a copy of the migrated database that
+is dropped afterwards, so no table ever has to be emptied.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
+
+_STATE = tempfile.mkdtemp(prefix="slw-")
+os.environ["SLIPWAY_STATE_DIR"] = _STATE
+os.environ["DJANGO_SETTINGS_MODULE"] = "infra.settings"
+for _name in ("SLIPWAY_DATABASE_URL", "SLIPWAY_REDIS_URL", "SLIPWAY_ARTIFACTS"):
+    os.environ.pop(_name, None)
+
+import django  # noqa: E402
+
+django.setup()
+
+import psycopg  # noqa: E402
+import pytest  # noqa: E402
+from django.conf import settings  # noqa: E402
+from django.core.management import call_command  # noqa: E402
+from django.db import connections  # noqa: E402
+from pytest_django.plugin import DjangoDbBlocker  # noqa: E402
+
+from infra import embedded  # noqa: E402
+
+
+def pytest_unconfigure() -> None:
+    embedded.stop_valkey(force=True)
+    embedded.stop_postgres(force=True)
+    shutil.rmtree(_STATE, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> None:
+    embedded.start_postgres()
+
+
+@pytest.fixture(scope="session")
+def valkey() -> str:
+    """URL of a running Valkey."""
+    embedded.start_valkey()
+    return embedded.redis_url()
+
+
+def connect_as(user: str, password: str) -> None:
+    """Point Django's connection at the same database as another role."""
+    connection = connections["default"]
+    connection.close()
+    connection.settings_dict.update(USER=user, PASSWORD=password)
+
+
+def _use_role(role: str) -> None:
+    url = urlsplit(embedded.database_url(role))
+    connect_as(url.username or "", url.password or "")
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(postgres: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """Migrate as the owner, then work as the application."""
+    with django_db_blocker.unblock():
+        _use_role("owner")
+        call_command("migrate", verbosity=0, interactive=False)
+        _use_role("app")
+
+
+def database_url(role: str, name: str | None = None) -> str:
+    """The URL of the database under test (or of `name`) for psycopg, as `role`."""
+    url = urlsplit(embedded.database_url(role))
+    current = connections["default"].settings_dict["NAME"]
+    return urlunsplit(url._replace(path=f"/{name or current}"))
+
+
+@pytest.fixture
+def committed_db(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
+    """The name of a private copy of the database, with real commits; dropped at the end."""
+    original = settings.DATABASES["default"]["NAME"]
+    name = f"t_{uuid4().hex[:12]}"
+    with psycopg.connect(database_url("superuser", "postgres"), autocommit=True) as admin:
+        connections["default"].close()
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {original} OWNER slipway_owner")
+        with django_db_blocker.unblock():
+            connections["default"].settings_dict["NAME"] = name
+            settings.DATABASES["default"]["NAME"] = name
+            try:
+                yield name
+            finally:
+                connections.close_all()
+                connections["default"].settings_dict["NAME"] = original
+                settings.DATABASES["default"]["NAME"] = original
+                admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(autouse=True)
+def own_object_store(tmp_path: Path, settings: object) -> Path:
+    """Objects of one test stay in its own folder."""
+    folder = tmp_path / "objects"
+    folder.mkdir()
+    settings.ARTIFACTS = f"file://{folder}"  # type: ignore[attr-defined]
+    return folder
