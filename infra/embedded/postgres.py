@@ -16,7 +16,7 @@ from infra.embedded import cluster, holds
 from infra.embedded.account import Account, account_for, give, let_through
 from infra.embedded.errors import EmbeddedError
 from infra.embedded.paths import make_folder, make_socket_dir, socket_dir, state_dir
-from infra.embedded.processes import find_process, reap, stop_process, tether, wait_until
+from infra.embedded.processes import find_process, is_alive, reap, stop_process, tether, wait_until
 from infra.embedded.vault import secret
 
 SERVICE = "postgres"
@@ -104,7 +104,7 @@ def _prepare_folders() -> Account:
 
 def _becomes_ready(running: psutil.Process) -> bool:
     def settled() -> bool:
-        return cluster.accepts_connections(_socket_folder()) or not running.is_running()
+        return cluster.accepts_connections(_socket_folder()) or not is_alive(running)
 
     wait_until(settled, timeout_s=START_TIMEOUT_S)
     return cluster.accepts_connections(_socket_folder())

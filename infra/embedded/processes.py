@@ -28,6 +28,14 @@ def find_process(program: str, argument: str) -> psutil.Process | None:
     return None
 
 
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it still runs; one that ended and waits to be collected does not."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
 def stop_process(
     process: psutil.Process, signals: Sequence[signal.Signals], *, patience_s: float
 ) -> None:
