@@ -1,7 +1,7 @@
 """Checked input of the methods: every refusal is a ValueError that begins with the field's name."""
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Sequence, Sized
 from numbers import Real
 from typing import Any
 
@@ -26,7 +26,10 @@ def number(
     """Return value as a finite float inside the bounds, or raise ValueError naming the field."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise ValueError(f"{field}: must be a number, got {_shown(value)}")
-    result = float(value)
+    try:
+        result = float(value)
+    except OverflowError as error:
+        raise ValueError(f"{field}: is too large for a number") from error
     if not math.isfinite(result):
         raise ValueError(f"{field}: must be finite, got {result}")
     if result < at_least or result <= above:
@@ -60,13 +63,13 @@ def numbers(
     min_count: int = 1,
 ) -> Floats:
     """Return values as a one-dimensional float array inside the bounds, or raise ValueError."""
-    rows = _rows(field, values)
-    if len(rows) < min_count:
-        raise ValueError(f"{field}: needs at least {min_count} values, got {len(rows)}")
-    if isinstance(rows, np.ndarray) and rows.ndim == 1 and rows.dtype.kind in "fiu":
-        result = rows.astype(np.float64)
+    given = listed(field, values)
+    if len(given) < min_count:
+        raise ValueError(f"{field}: needs at least {min_count} values, got {len(given)}")
+    if isinstance(given, np.ndarray) and given.ndim == 1 and given.dtype.kind in "fiu":
+        result = given.astype(np.float64)
     else:
-        result = np.array([number(f"{field}[{i}]", v) for i, v in enumerate(rows)], np.float64)
+        result = np.array([number(f"{field}[{i}]", v) for i, v in enumerate(given)], np.float64)
     _check_bounds(field, result, at_least, at_most)
     return result
 
@@ -83,19 +86,26 @@ def choices(field: str, values: Any, allowed: Sequence[float]) -> Floats:
 
 def samples(field: str, values: Any) -> list[Floats]:
     """Return one array of scores in 0..1 per case, at least one score each, or raise ValueError."""
-    rows = _rows(field, values)
-    if len(rows) == 0:
+    given = listed(field, values)
+    if len(given) == 0:
         raise ValueError(f"{field}: needs at least one case")
-    return [numbers(f"{field}[{i}]", row, at_least=0.0, at_most=1.0) for i, row in enumerate(rows)]
+    return [numbers(f"{field}[{i}]", row, at_least=0.0, at_most=1.0) for i, row in enumerate(given)]
 
 
 def matrix(field: str, values: Any, width: int) -> Floats:
     """Return rows of `width` finite numbers as an array of shape (rows, width)."""
-    rows = [numbers(f"{field}[{i}]", row) for i, row in enumerate(_rows(field, values))]
+    rows = [numbers(f"{field}[{i}]", row) for i, row in enumerate(listed(field, values))]
     for i, row in enumerate(rows):
         if row.size != width:
             raise ValueError(f"{field}[{i}]: needs {width} numbers, got {row.size}")
     return np.array(rows, np.float64).reshape(len(rows), width)
+
+
+def listed(field: str, values: Any) -> Any:
+    """Return values when they are a list, a tuple or an array, or raise ValueError."""
+    if isinstance(values, list | tuple | np.ndarray):
+        return values
+    raise ValueError(f"{field}: must be a list, got {_shown(values)}")
 
 
 def cluster_codes(field: str, labels: Sequence[Hashable] | None, n: int) -> Codes:
@@ -105,18 +115,18 @@ def cluster_codes(field: str, labels: Sequence[Hashable] | None, n: int) -> Code
     """
     if labels is None:
         return np.arange(n)
-    rows = _rows(field, labels)
-    if len(rows) != n:
-        raise ValueError(f"{field}: needs one label for each of {n} cases, got {len(rows)}")
+    given = listed(field, labels)
+    if len(given) != n:
+        raise ValueError(f"{field}: needs one label for each of {n} cases, got {len(given)}")
     seen: dict[Hashable, int] = {}
-    for i, label in enumerate(rows):
-        if isinstance(label, list | dict | bool):
+    for i, label in enumerate(given):
+        if isinstance(label, list | dict | bool) or label != label:
             raise ValueError(f"{field}[{i}]: must be text, a number or null, got {_shown(label)}")
         seen.setdefault(_key(label, i), len(seen))
-    return np.array([seen[_key(label, i)] for i, label in enumerate(rows)], np.intp)
+    return np.array([seen[_key(label, i)] for i, label in enumerate(given)], np.intp)
 
 
-def same_length(field: str, value: Sequence[Any] | Floats, other: str, n: int) -> None:
+def same_length(field: str, value: Sized, other: str, n: int) -> None:
     """Raise ValueError unless the field holds as many entries as the other one."""
     if len(value) != n:
         raise ValueError(f"{field}: needs as many entries as {other} ({n}), got {len(value)}")
@@ -124,12 +134,6 @@ def same_length(field: str, value: Sequence[Any] | Floats, other: str, n: int) -
 
 def _key(label: Hashable, position: int) -> Hashable:
     return (None, position) if label is None else label
-
-
-def _rows(field: str, values: Any) -> Any:
-    if isinstance(values, list | tuple | np.ndarray):
-        return values
-    raise ValueError(f"{field}: must be a list, got {_shown(values)}")
 
 
 def _check_bounds(field: str, values: Floats, at_least: float, at_most: float) -> None:

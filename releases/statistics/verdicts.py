@@ -2,6 +2,9 @@
 
 import enum
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 MIN_CASES = 10
 MIN_CLUSTERS = 5
@@ -26,6 +29,14 @@ class Verdict(enum.StrEnum):
     """The data do not compare like with like."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdicts:
+    """One verdict a row."""
+
+    verdicts: tuple[Verdict, ...]
+    """In the order of the rows."""
+
+
 PASSING = frozenset({Verdict.BETTER, Verdict.NON_INFERIOR})
 
 
@@ -48,6 +59,16 @@ def verdict_of(lo: float, hi: float, margin: float) -> Verdict:
     return Verdict.INCONCLUSIVE
 
 
+def verdicts_of(rows: Sequence[Sequence[Any]]) -> Verdicts:
+    """Return the verdict of each row [lo, hi, margin]; "inf" and "-inf" are infinities.
+
+    Raises ValueError naming the row and the field.
+    """
+    if not isinstance(rows, list | tuple):
+        raise ValueError("rows: must be a list of [lo, hi, margin]")
+    return Verdicts(verdicts=tuple(_row_verdict(i, row) for i, row in enumerate(rows)))
+
+
 def is_sufficient(n: int, n_clusters: int) -> bool:
     """Return whether the cases and clusters are enough for a verdict that rests on an interval."""
     return n >= MIN_CASES and n_clusters >= MIN_CLUSTERS
@@ -62,3 +83,16 @@ def _check_interval(lo: float, hi: float, margin: float) -> None:
         raise ValueError(f"lo: must not exceed hi, got {lo} and {hi}")
     if not (math.isfinite(margin) and margin >= 0):
         raise ValueError(f"margin: must be a finite number of at least 0, got {margin}")
+
+
+def _row_verdict(at: int, row: Any) -> Verdict:
+    if not isinstance(row, list | tuple) or len(row) != 3:
+        raise ValueError(f"rows[{at}]: must be [lo, hi, margin]")
+    numbers = [math.inf * (1 if v == "inf" else -1) if v in ("inf", "-inf") else v for v in row]
+    for name, value in zip(("lo", "hi", "margin"), numbers, strict=True):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError(f"rows[{at}]: {name} must be a number")
+    try:
+        return verdict_of(*map(float, numbers))
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"rows[{at}]: {error}") from error

@@ -1,0 +1,139 @@
+"""The methods that `python -m releases.statistics` offers, by name; nothing loads until called."""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+PACKAGE = "releases.statistics"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """One method: JSON fields in, JSON fields out."""
+
+    module: str
+    """Module of this package that holds it."""
+    function: str
+    """Function to call with the fields as keywords."""
+    needs: tuple[str, ...]
+    """Fields that must be given."""
+    takes: tuple[str, ...]
+    """Fields that may be given; null counts as not given."""
+    gives: tuple[str, ...]
+    """Fields of the answer."""
+
+    def describe(self) -> str:
+        """Return `a, b? -> c` for the list of methods."""
+        fields = [*self.needs, *(f"{name}?" for name in self.takes)]
+        return f"{', '.join(fields)} -> {', '.join(self.gives)}"
+
+    def call(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the answer's fields; raises ValueError naming the field that is wrong."""
+        for name in self.needs:
+            if name not in given:
+                raise ValueError(f"{name}: is missing")
+        for name in given:
+            if name not in self.needs and name not in self.takes:
+                raise ValueError(f"{name}: is not a field of this method")
+        asked = {k: v for k, v in given.items() if v is not None or k in self.needs}
+        function = getattr(importlib.import_module(f"{PACKAGE}.{self.module}"), self.function)
+        result = function(**asked)
+        return {name: getattr(result, name) for name in self.gives}
+
+
+def _method(place: str, needs: str, gives: str, takes: str = "") -> Method:
+    module, function = place.split(".")
+    return Method(
+        module=module,
+        function=function,
+        needs=tuple(needs.split()),
+        takes=tuple(takes.split()),
+        gives=tuple(gives.split()),
+    )
+
+
+_INTERVAL = "delta se dof lo hi p"
+_SEQUENCE = "log_e p_always_valid lo hi estimate"
+_ARMS = "mean1 sd1 n1 mean0 sd0 n0 n_opt"
+_NOISE = "omega2 s2_candidate s2_baseline k_candidate k_baseline delta"
+_MISSING = (
+    "d_observed baseline_scores_where_candidate_missing "
+    "candidate_scores_where_baseline_missing missing_both"
+)
+_LABELS = "judge_passes judged true_pos positives true_neg negatives"
+
+METHODS: dict[str, Method] = {
+    "paired_delta": _method("paired.paired_delta", "d", f"{_INTERVAL} verdict", "cluster margin"),
+    "mean_score": _method("mean_score.mean_score", "scores", "mean lo hi", "cluster"),
+    "paired_repeats": _method("paired.paired_repeats", "candidate baseline", _INTERVAL, "cluster"),
+    "paired_binary": _method(
+        "tango.paired_binary",
+        "only_candidate only_baseline n margin",
+        "delta lo hi p_noninferior verdict",
+    ),
+    "verdict": _method("verdicts.verdicts_of", "rows", "verdicts"),
+    "holm": _method("multiplicity.holm", "p", "adjusted"),
+    "benjamini_hochberg": _method("multiplicity.benjamini_hochberg", "p", "adjusted"),
+    "variance_components": _method(
+        "variance.variance_components", "candidate baseline", "s2_candidate s2_baseline omega2"
+    ),
+    "cases_for_superiority": _method(
+        "planning.cases_for_superiority", _NOISE, "n", "design_effect"
+    ),
+    "cases_for_noninferiority": _method(
+        "planning.cases_for_noninferiority", "margin true_delta variance", "n", "design_effect"
+    ),
+    "minimum_detectable_effect": _method(
+        "planning.minimum_detectable_effect", "n variance design_effect", "mde"
+    ),
+    "missing_bounds": _method("missing.missing_bounds", _MISSING, "lo hi"),
+    "odds_ratio_sequence": _method(
+        "ratio_sequence.odds_ratio_sequence", "strata null_ratio", _SEQUENCE
+    ),
+    "rate_ratio_sequence": _method(
+        "ratio_sequence.rate_ratio_sequence", "strata null_ratio", _SEQUENCE
+    ),
+    "rate_sequence": _method("rate_sequence.rate_sequence", "x n p_star n_opt", "lo hi"),
+    "quantile_sequence": _method("rate_sequence.quantile_sequence", "values q n_opt", "lo hi"),
+    "bounded_mean_sequence": _method("betting_sequence.bounded_mean_sequence", "u", "lo hi"),
+    "paired_delta_sequence": _method("betting_sequence.paired_delta_sequence", "d", "lo hi"),
+    "mean_difference_sequence": _method(
+        "mean_sequence.mean_difference_sequence", _ARMS, "lo hi p_always_valid"
+    ),
+    "margin_odds": _method("traffic.margin_odds", "p_ref points ratio", "from_points from_ratio"),
+    "traffic_split": _method("traffic.traffic_split", "counts expected_share", "p"),
+    "win_score": _method("preferences.win_score", "y", "score lo hi", "rater prompt"),
+    "bradley_terry": _method(
+        "bradley_terry.bradley_terry",
+        "i j y n_models",
+        "theta se style elo",
+        "cluster style pseudo_ties",
+    ),
+    "votes_needed": _method("preferences.votes_needed", "edge tie_share", "n"),
+    "elo": _method("preferences.elo", "win", "elo"),
+    "item_discrimination": _method("suite_items.item_discrimination", "passes", "r"),
+    "live_share": _method("suite_items.live_share", "passes last", "share"),
+    "score_ceiling": _method(
+        "suite_items.score_ceiling", "fail_share audited mislabelled", "ceiling"
+    ),
+    "saturation_date": _method(
+        "saturation.saturation_date", "t s se c target", "slope_per_day se_slope date lo hi"
+    ),
+    "contamination": _method("contamination.contamination", "d_exposed d_fresh", "gap lo hi"),
+    "suite_status": _method("suite_status.suite_status", "rows", "status"),
+    "cohen_kappa": _method("agreement.cohen_kappa", "table", "kappa lo hi"),
+    "krippendorff_alpha": _method(
+        "agreement.krippendorff_alpha", "ratings", "nominal ordinal interval"
+    ),
+    "ppi_mean": _method(
+        "judge_correction.ppi_mean", "human judge judge_rest", "est lo hi lam", "lam"
+    ),
+    "rogan_gladen": _method("judge_correction.rogan_gladen", _LABELS, "est lo hi"),
+    "feedback_rate": _method("feedback.feedback_rate", "count requests", "rate lo hi"),
+    "feedback_rate_ratio": _method(
+        "feedback.feedback_rate_ratio", "count1 exposure1 count0 exposure0", "ratio lo hi p"
+    ),
+    "dispersion": _method("feedback.dispersion", "counts exposure", "dispersion"),
+    "pareto_frontier": _method("frontier.pareto_frontier", "points", "frontier"),
+}

@@ -1,0 +1,61 @@
+"""Margins on the odds scale, and whether traffic was split as configured."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from releases.statistics import inputs
+from releases.statistics.inputs import Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarginOdds:
+    """The odds ratio that a margin amounts to at a reference rate."""
+
+    from_points: float
+    """For a rise of `points`."""
+    from_ratio: float
+    """For a rate `ratio` times as high."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrafficSplit:
+    """How well unit counts fit the configured shares."""
+
+    p: float
+    """p of the chi-square test; below 0.001 the numbers are invalid."""
+
+
+def margin_odds(p_ref: float, points: float, ratio: float) -> MarginOdds:
+    """Return margins as odds ratios at a reference rate fixed before the stage.
+
+    `p_ref` in 0..1, `points` as a share of 1 (0.005 is half a point), `ratio` of the rates.
+    Raises ValueError naming the field when the margin leaves no rate between 0 and 1.
+    """
+    rate = inputs.number("p_ref", p_ref, above=0.0, below=1.0)
+    raised = rate + inputs.number("points", points)
+    scaled = rate * inputs.number("ratio", ratio, above=0.0)
+    for field, value in (("points", raised), ("ratio", scaled)):
+        if not 0 < value < 1:
+            raise ValueError(f"{field}: takes the rate to {value:g}, outside 0..1")
+    odds = rate / (1 - rate)
+    return MarginOdds(
+        from_points=raised / (1 - raised) / odds, from_ratio=scaled / (1 - scaled) / odds
+    )
+
+
+def traffic_split(counts: Sequence[int], expected_share: Sequence[float] | Floats) -> TrafficSplit:
+    """Test units per arm, shape (k,), against the configured shares, which sum to 1.
+
+    Raises ValueError naming the field. Source: Pearson's chi-square.
+    """
+    units = np.array([inputs.count(f"counts[{i}]", v) for i, v in enumerate(counts)], np.float64)
+    shares = inputs.numbers("expected_share", expected_share, at_least=0.0, min_count=2)
+    inputs.same_length("counts", units, "expected_share", len(shares))
+    if not np.all(shares > 0) or abs(shares.sum() - 1) > 1e-9:
+        raise ValueError(f"expected_share: must be above 0 and sum to 1, got {shares.sum():g}")
+    if units.sum() == 0:
+        raise ValueError("counts: needs at least one unit")
+    return TrafficSplit(p=float(stats.chisquare(units, shares * units.sum()).pvalue))
