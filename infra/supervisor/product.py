@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -66,10 +67,10 @@ class Product:
 
     def _bring_up(self) -> None:
         began = time.monotonic()
+        self._write_start_facts()
         n_left = end_leftovers(self.mark)
         if n_left:
             say(f"  ended {n_left} processes that an earlier run left behind")
-        self._write_start_facts()
         for service in self.plan.services:
             service.start()
             say(f"  {service.name} runs")
@@ -88,6 +89,8 @@ class Product:
     def _write_start_facts(self) -> None:
         update_runfile(
             {
+                # A killed supervisor leaves `ready` true behind; its number tells that it is gone.
+                "pid": os.getpid(),
                 "base_url": self.plan.url,
                 "console_url": f"{self.plan.url}/console/",
                 "ready": False,

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from infra.embedded import EmbeddedError, state_dir
 from infra.embedded.processes import tie_to_parent
-from infra.supervisor.binding import listen, parse_bind
+from infra.supervisor.binding import Address, listen, parse_bind
 from infra.supervisor.instance import InstanceLock
 from infra.supervisor.logs import rotate_logs
-from infra.supervisor.plan import product_plan
+from infra.supervisor.plan import Plan, product_plan
 from infra.supervisor.product import Product
 from infra.supervisor.terminal import say
 
@@ -22,6 +23,11 @@ LEAST_FREE_BYTES = 500_000_000
 
 def run_product(bind: str, *, demo: bool) -> int:
     """Runs the product until Ctrl-C or SIGTERM; EmbeddedError when it can't start."""
+    return run_plan(bind, lambda address, fd: product_plan(address, fd, demo=demo))
+
+
+def run_plan(bind: str, make_plan: Callable[[Address, int], Plan]) -> int:
+    """Runs what `make_plan` makes of the settled address and the listening socket."""
     if os.environ.get("SLIPWAY_END_WITH_PARENT"):
         tie_to_parent(signal.SIGTERM)
     address = parse_bind(bind)
@@ -34,7 +40,7 @@ def run_product(bind: str, *, demo: bool) -> int:
     lock.say(facts)
     say(f"Slipway starts from {state_dir()}")
     rotate_logs(state_dir() / "logs")
-    plan = product_plan(address, listener.fileno(), demo=demo)
+    plan = make_plan(address, listener.fileno())
     return Product(plan, lambda: lock.say({**facts, "stopping": True})).run()
 
 
