@@ -203,7 +203,8 @@ class Product:
     def _take_down(self) -> None:
         say("\n  stopping")
         self._on_stopping()
-        update_runfile({"ready": False})
+        interrupted = {"demo": "off"} if read_runfile().get("demo") == "running" else {}
+        update_runfile({"ready": False, **interrupted})
         order = ("server", "worker", "beat", "demo", "model")
         for child in sorted(self.children, key=lambda each: order.index(each.spec.name)):
             child.stop()
