@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 PREFIX = "slw"
 PUBLIC_LENGTH = 12
-SECRET_LENGTH = 40
+SECRET_LENGTH = 43
 # Neither part holds the separator, and both are plain ASCII: secret scanners match them whole.
 PUBLIC_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 SECRET_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ" + PUBLIC_ALPHABET
@@ -32,7 +32,7 @@ class ParsedKey:
 
 
 def make_key() -> tuple[str, str, str]:
-    """A new key as (public, secret, whole text); the secret has 238 random bits."""
+    """A new key as (public, secret, whole text); the secret has 256 random bits."""
     public = "".join(secrets.choice(PUBLIC_ALPHABET) for _ in range(PUBLIC_LENGTH))
     secret = "".join(secrets.choice(SECRET_ALPHABET) for _ in range(SECRET_LENGTH))
     return public, secret, format_key(public, secret)
