@@ -2,6 +2,26 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from alpha.api import feedback, grants, keys, partners
+
+urlpatterns = [
+    path("partners/", partners.Partners.as_view(), name="partners"),
+    path("partners/<slug:name>/", partners.PartnerDetail.as_view(), name="partner"),
+    path("partners/<slug:name>/end/", partners.EndPartner.as_view(), name="partner-end"),
+    path("partners/<slug:name>/keys/", keys.PartnerKeys.as_view(), name="partner-keys"),
+    path("partners/<slug:name>/usage/", partners.PartnerUsage.as_view(), name="partner-usage"),
+    path("cohorts/", partners.Cohorts.as_view(), name="cohorts"),
+    path("cohorts/<slug:name>/members/", partners.Members.as_view(), name="cohort-members"),
+    path("grants/", grants.Grants.as_view(), name="grants"),
+    path("grants/<uuid:grant_id>/revoke/", grants.RevokeGrant.as_view(), name="grant-revoke"),
+    path("grants/<uuid:grant_id>/terms/", grants.AcceptTerms.as_view(), name="grant-terms"),
+    path("keys/<uuid:key_id>/revoke/", keys.RevokeKey.as_view(), name="key-revoke"),
+    path("feedback/", feedback.Inbox.as_view(), name="feedback"),
+    path("feedback/<uuid:feedback_id>/", feedback.FeedbackDetail.as_view(), name="feedback-item"),
+    path(
+        "feedback/<uuid:feedback_id>/dismiss/", feedback.Dismiss.as_view(), name="feedback-dismiss"
+    ),
+    path("feedback/<uuid:feedback_id>/reopen/", feedback.Reopen.as_view(), name="feedback-reopen"),
+]

@@ -1,0 +1,85 @@
+"""Partner keys: issued once, revoked at once."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.generics import get_object_or_404
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from alpha import selectors
+from alpha.api.shapes import ReasonIn
+from alpha.models import Key
+from alpha.services import keys
+from infra.api.authentication import actor_of
+
+
+class KeyIn(serializers.Serializer):
+    name = serializers.CharField(max_length=100, required=False, default="", allow_blank=True)
+    expires_at = serializers.DateTimeField(required=False, allow_null=True)
+    allowed_addresses = serializers.ListField(
+        child=serializers.CharField(max_length=50), max_length=50, required=False, default=list
+    )
+
+
+class KeyOut(serializers.ModelSerializer):
+    partner = serializers.SlugRelatedField(slug_field="name", read_only=True)
+    allowed_addresses = serializers.ListField(child=serializers.CharField(), read_only=True)
+
+    class Meta:
+        model = Key
+        fields = (
+            "id",
+            "partner",
+            "name",
+            "public",
+            "allowed_addresses",
+            "created_at",
+            "expires_at",
+            "revoked_at",
+            "revoke_reason",
+        )
+        read_only_fields = fields
+
+
+class IssuedKeyOut(KeyOut):
+    """The only time the key's text is shown."""
+
+    key = serializers.CharField(read_only=True)
+
+    class Meta(KeyOut.Meta):
+        fields = (*KeyOut.Meta.fields, "key")
+        read_only_fields = fields
+
+
+class PartnerKeys(APIView):
+    """A partner's keys; a new one by POST, its text shown this once."""
+
+    @extend_schema(responses=KeyOut(many=True))
+    def get(self, request: Request, name: str) -> Response:
+        partner = selectors.partner_named(name)
+        return Response(KeyOut(partner.keys.select_related("partner"), many=True).data)
+
+    @extend_schema(request=KeyIn, responses={201: IssuedKeyOut})
+    def post(self, request: Request, name: str) -> Response:
+        data = KeyIn(data=request.data)
+        data.is_valid(raise_exception=True)
+        partner = selectors.partner_named(name)
+        key, text = keys.issue_key(actor=actor_of(request), partner=partner, **data.validated_data)
+        return Response({**KeyOut(key).data, "key": text}, status=201)
+
+
+class RevokeKey(APIView):
+    """Ends the key; the gateway refuses its next request."""
+
+    @extend_schema(request=ReasonIn, responses=KeyOut)
+    def post(self, request: Request, key_id: UUID) -> Response:
+        data = ReasonIn(data=request.data)
+        data.is_valid(raise_exception=True)
+        key = get_object_or_404(Key, pk=key_id)
+        keys.revoke_key(actor=actor_of(request), key=key, **data.validated_data)
+        return Response(KeyOut(Key.objects.get(pk=key_id)).data)

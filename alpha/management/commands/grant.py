@@ -1,0 +1,104 @@
+"""Grants from the command line."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.db.models import Q
+
+from alpha import selectors
+from alpha.models import Grant
+from alpha.services import grants
+from infra import clock
+from infra.cli import SlipwayCommand, add_actions
+from infra.errors import InvalidInput, NotFound
+from releases.models import Stage
+
+
+def create(parser: CommandParser) -> None:
+    """give a partner or a cohort access to a stage"""
+    parser.add_argument("stage", help="pipeline/stage, such as chat/closed-alpha")
+    who = parser.add_mutually_exclusive_group(required=True)
+    who.add_argument("--partner")
+    who.add_argument("--cohort")
+    parser.add_argument("--days", type=int, help="days until it ends")
+    parser.add_argument("--requests-per-minute", type=int)
+    parser.add_argument("--tokens-per-minute", type=int)
+    parser.add_argument("--concurrent", type=int)
+    parser.add_argument("--tokens-per-day", type=int)
+    parser.add_argument("--budget-micros", type=int)
+    parser.add_argument("--terms", default="", help="version of the terms accepted")
+    parser.add_argument("--accepted-by", default="", help="who accepted them at the partner")
+    parser.add_argument("--keep-transcripts", action="store_true", help="with their consent")
+    parser.add_argument("--transcript-days", type=int, default=30)
+
+
+def revoke(parser: CommandParser) -> None:
+    """end a grant now"""
+    parser.add_argument("stage")
+    parser.add_argument("subject", help="the partner or the cohort")
+    parser.add_argument("--reason", required=True)
+
+
+def stage_named(path: str) -> Stage:
+    """The stage called `pipeline/stage`; NotFound lists the known ones."""
+    pipeline, _, name = path.partition("/")
+    stage = Stage.objects.filter(pipeline__name=pipeline, name=name, retired_at=None).first()
+    if stage is None:
+        known = ", ".join(str(s) for s in Stage.objects.filter(retired_at=None))
+        raise NotFound("no_such_stage", f"No stage {path!r}; known: {known or 'none yet'}.")
+    return stage
+
+
+class Command(SlipwayCommand):
+    help = "Grants: create, revoke."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        add_actions(parser, {"create": create, "revoke": revoke})
+
+    def run(self, **options: Any) -> Any:
+        return getattr(self, f"run_{options['action']}")(options)
+
+    def run_create(self, options: dict[str, Any]) -> dict[str, Any]:
+        if options["terms"] and not options["accepted_by"]:
+            raise InvalidInput("terms_incomplete", "--terms goes with --accepted-by.")
+        grant = grants.make_grant(
+            actor=self.actor(options),
+            stage=stage_named(options["stage"]),
+            partner=selectors.partner_named(options["partner"]) if options["partner"] else None,
+            cohort=selectors.cohort_named(options["cohort"]) if options["cohort"] else None,
+            ends_at=clock.now() + timedelta(days=options["days"]) if options["days"] else None,
+            quotas=grants.Quotas(
+                requests_per_minute=options["requests_per_minute"],
+                tokens_per_minute=options["tokens_per_minute"],
+                concurrent_requests=options["concurrent"],
+                tokens_per_day=options["tokens_per_day"],
+                budget_micros=options["budget_micros"],
+            ),
+            consent=grants.Consent(
+                terms_version=options["terms"],
+                accepted_by=options["accepted_by"],
+                transcripts=options["keep_transcripts"],
+                transcript_days=options["transcript_days"],
+            ),
+        )
+        if not grant.terms_accepted_at:
+            self.say("Calls are refused until the terms are accepted (--terms, --accepted-by).")
+        self.say(f"Granted: {grant}.")
+        return {"id": str(grant.pk), "grant": str(grant), "ends_at": grant.ends_at}
+
+    def run_revoke(self, options: dict[str, Any]) -> dict[str, Any]:
+        subject = options["subject"]
+        grant = Grant.objects.filter(
+            Q(partner__name=subject) | Q(cohort__name=subject),
+            stage=stage_named(options["stage"]),
+            revoked_at=None,
+        ).first()
+        if grant is None:
+            raise NotFound("no_such_grant", f"{subject} has no grant to {options['stage']}.")
+        grants.revoke_grant(actor=self.actor(options), grant=grant, reason=options["reason"])
+        self.say(f"Revoked: {grant}. The next request is refused.")
+        return {"id": str(grant.pk), "grant": str(grant)}

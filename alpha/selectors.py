@@ -1,0 +1,118 @@
+"""Reads over partners, usage and feedback."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, Max, Q, QuerySet, Sum
+
+from alpha.models import Cohort, Feedback, Grant, Key, Partner, UsageEvent
+from alpha.states import UsageState
+from infra import clock, ids
+from infra.errors import NotFound
+
+
+def month_of(request_id: UUID) -> date:
+    """First day of the month in the request id's own time; the usage table's partition."""
+    return ids.created_at(request_id).date().replace(day=1)
+
+
+def usage_event(request_id: UUID | None, partner_id: UUID) -> UsageEvent | None:
+    """One partner's event of that request; None when there is none, or another's."""
+    if request_id is None or request_id.version != 7:
+        return None
+    return UsageEvent.objects.filter(
+        month=month_of(request_id), request_id=request_id, partner_id=partner_id
+    ).first()
+
+
+def partner_named(name: str) -> Partner:
+    """The partner of that name; NotFound."""
+    partner = Partner.objects.filter(name=name).first()
+    if partner is None:
+        raise NotFound("no_such_partner", f"No partner {name!r}. `partner list` shows all.")
+    return partner
+
+
+def cohort_named(name: str) -> Cohort:
+    """The cohort of that name; NotFound."""
+    cohort = Cohort.objects.filter(name=name).first()
+    if cohort is None:
+        raise NotFound("no_such_cohort", f"No cohort {name!r}. `cohort list` shows all.")
+    return cohort
+
+
+def key_with_public(public: str) -> Key:
+    """The key of that public part, with or without its prefix; NotFound."""
+    wanted = public.removeprefix("slw_").split("_")[0]
+    key = Key.objects.select_related("partner").filter(public=wanted).first()
+    if key is None:
+        raise NotFound("no_such_key", f"No key {public!r}. The public part follows 'slw_'.")
+    return key
+
+
+def partners() -> QuerySet[Partner]:
+    """All partners with how many keys and grants of their own are in force."""
+    live_key = Q(keys__revoked_at=None, keys__isnull=False)
+    live_grant = Q(grants__revoked_at=None, grants__isnull=False)
+    return Partner.objects.annotate(
+        n_keys=Count("keys", filter=live_key, distinct=True),
+        n_grants=Count("grants", filter=live_grant, distinct=True),
+    ).prefetch_related("cohorts")
+
+
+def grants_in_force(partner: Partner, now: datetime) -> QuerySet[Grant]:
+    """Grants that serve the partner at `now`: its own and its cohorts'."""
+    return Grant.objects.filter(
+        Q(partner=partner) | Q(cohort__members__partner=partner),
+        Q(ends_at=None) | Q(ends_at__gt=now),
+        opens_at__lte=now,
+        revoked_at=None,
+    ).select_related("stage__pipeline", "partner", "cohort")
+
+
+def usage_by_codename(partner: Partner, days: int = 30) -> list[dict[str, Any]]:
+    """Requests, failures, tokens and cost per codename over the last `days` days."""
+    since = clock.now() - timedelta(days=days)
+    rows = (
+        UsageEvent.objects.filter(
+            partner=partner, month__gte=since.date().replace(day=1), started_at__gte=since
+        )
+        .values("codename", "currency")
+        .annotate(
+            n_requests=Count("request_id"),
+            n_failed=Count("request_id", filter=~Q(state=UsageState.SUCCEEDED.value)),
+            n_tokens_in=Sum("tokens_in_shown"),
+            n_tokens_out=Sum("tokens_out"),
+            spent_micros=Sum("cost_micros"),
+            last_at=Max("started_at"),
+        )
+        .order_by("-n_requests")
+    )
+    return list(rows)
+
+
+def last_used(keys: list[Key]) -> dict[UUID, datetime]:
+    """When each key served its last request, over this month and the one before."""
+    this_month = clock.now().date().replace(day=1)
+    since = (this_month - timedelta(days=1)).replace(day=1)
+    rows = (
+        UsageEvent.objects.filter(month__gte=since, key__in=keys)
+        .values("key_id")
+        .annotate(last_at=Max("started_at"))
+    )
+    return {row["key_id"]: row["last_at"] for row in rows}
+
+
+def inbox(state: str = "", partner: str = "", checkpoint: str = "") -> QuerySet[Feedback]:
+    """Feedback, newest first, narrowed by what is given."""
+    found = Feedback.objects.select_related("partner", "checkpoint", "stage__pipeline", "release")
+    if state:
+        found = found.filter(state=state)
+    if partner:
+        found = found.filter(partner__name=partner)
+    if checkpoint:
+        found = found.filter(checkpoint__name=checkpoint)
+    return found
