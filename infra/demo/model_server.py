@@ -66,7 +66,7 @@ def weights() -> Path:
 
 def serve(at_port: int, parallel: int) -> None:
     """Answers until SIGTERM; EmbeddedError when the port is taken or the weights don't load."""
-    import xllamacpp  # heavy: only the process that serves loads it
+    import xllamacpp  # type: ignore[import-untyped]  # heavy: only the serving process loads it
 
     if not _is_free(at_port):
         raise EmbeddedError(f"Port {at_port} is taken: choose another with --port.")
