@@ -20,7 +20,7 @@ def entry(path: str, size: int, sha256: str) -> dict[str, Any]:
 
 def in_order(manifest: Manifest) -> list[dict[str, Any]]:
     """The manifest as it is kept: sorted by path, digests in lower case."""
-    files = [entry(f["path"], f["size"], f["sha256"].lower()) for f in manifest]
+    files = [entry(f["path"], int(f["size"]), f["sha256"].lower()) for f in manifest]
     return sorted(files, key=lambda file: file["path"])
 
 

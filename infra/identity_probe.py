@@ -1,0 +1,115 @@
+"""Asks an upstream who it is: the models it lists, and one token with a fixed seed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import openai
+
+from infra.errors import InvalidInput, UpstreamError
+
+PROBE = {
+    "messages": [{"role": "user", "content": "Name a colour."}],
+    "max_tokens": 1,
+    "temperature": 0,
+    "seed": 7,
+}
+# A first token on a loaded laptop takes seconds; a name that does not resolve should not.
+TIMEOUT = openai.Timeout(60.0, connect=5.0)
+_SHOWN_NAMES = 10
+_SHOWN_CHARACTERS = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What an upstream answered; equal weights behind equal software answer alike."""
+
+    model: str
+    text: str
+    finish_reason: str | None
+    system_fingerprint: str | None
+    tokens_in: int | None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "model": self.model,
+            "text": self.text,
+            "finish_reason": self.finish_reason,
+            "system_fingerprint": self.system_fingerprint,
+            "tokens_in": self.tokens_in,
+            "request": PROBE,
+        }
+
+
+def probe(*, base_url: str, upstream_model: str, secret: str = "") -> Identity:
+    """The identity of `upstream_model` at `base_url`.
+
+    UpstreamError when nobody answers there as an OpenAI-compatible endpoint does; InvalidInput,
+    with the names that it lists, when the model is not one of them.
+    """
+    with openai.OpenAI(
+        base_url=base_url, api_key=secret or "none", max_retries=0, timeout=TIMEOUT
+    ) as client:
+        names = _names(_body(base_url, "models", client.models.with_raw_response.list))
+        if upstream_model not in names:
+            raise InvalidInput("model_not_served", _not_listed(base_url, upstream_model, names))
+        answer = _body(
+            base_url,
+            "chat/completions",
+            lambda: client.chat.completions.with_raw_response.create(
+                model=upstream_model,
+                **PROBE,  # type: ignore[call-overload]
+            ),
+        )
+    return _identity(base_url, upstream_model, answer)
+
+
+def _body(base_url: str, path: str, call: Callable[[], Any]) -> Any:
+    where = f"{base_url}/{path}"
+    try:
+        return json.loads(call().content)
+    except openai.APIStatusError as error:
+        said = error.response.text[:_SHOWN_CHARACTERS].strip()
+        problem, retryable = f"answered {error.status_code}: {said}", error.status_code >= 500
+        if error.status_code in (401, 403):
+            problem += ". Check the secret that `secret_ref` names"
+    except openai.APITimeoutError:
+        problem, retryable = "did not answer in time", True
+    except openai.APIConnectionError as error:
+        problem, retryable = f"could not be reached ({error.__cause__ or error})", True
+    except (ValueError, RecursionError):
+        problem, retryable = "answered something that is not JSON", False
+    message = f"{where} {problem}. Is the base URL right, and the server up?"
+    raise UpstreamError("upstream_probe_failed", message, retryable=retryable)
+
+
+def _names(body: Any) -> list[str]:
+    rows = body.get("data") if isinstance(body, dict) else None
+    return [str(row["id"]) for row in rows or () if isinstance(row, dict) and "id" in row]
+
+
+def _not_listed(base_url: str, upstream_model: str, names: list[str]) -> str:
+    shown = ", ".join(names[:_SHOWN_NAMES]) or "none"
+    more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
+    return (
+        f"{base_url} does not serve {upstream_model!r}; it lists: {shown}{more}. Name one of these "
+        "as the upstream's model, or start the server with yours."
+    )
+
+
+def _identity(base_url: str, upstream_model: str, body: Any) -> Identity:
+    try:
+        choice = body["choices"][0]
+        return Identity(
+            model=str(body.get("model") or upstream_model),
+            text=str(choice["message"].get("content") or ""),
+            finish_reason=choice.get("finish_reason"),
+            system_fingerprint=body.get("system_fingerprint"),
+            tokens_in=(body.get("usage") or {}).get("prompt_tokens"),
+        )
+    except (TypeError, KeyError, IndexError, AttributeError) as error:
+        message = f"{base_url}/chat/completions answered something that is no chat completion."
+        raise UpstreamError("upstream_probe_failed", message, retryable=False) from error
