@@ -10,6 +10,7 @@ from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from infra import embedded
+from infra.console.look import UNFOLD as UNFOLD
 from infra.environment import flag, number, text
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
@@ -167,7 +168,7 @@ CONTENT_SECURITY_POLICY = {
 }
 
 STATIC_URL = "/static/"
-STATICFILES_DIRS = [("vendor", PROJECT_DIR / "infra" / "vendor")]
+STATICFILES_DIRS = [("vendor", PROJECT_DIR / "infra" / "vendor" / "files")]
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 
@@ -228,6 +229,9 @@ EVIDENCE_SOURCES = [
     "releases.evidence.AnswerEvidence",
     "evals.evidence.EvalEvidence",
 ]
+
+# The console's first page: functions that each bring one section, in this order.
+BRIEF_SECTIONS: list[str] = []
 
 REAUTHENTICATE_WITHIN_S = int(number("SLIPWAY_REAUTHENTICATE_WITHIN_S", 12 * 3600))
 DEMO = flag("SLIPWAY_DEMO", default=True)

@@ -20,6 +20,7 @@ urlpatterns = [
     path("console/", include("releases.console.urls")),
     path("console/", include("alpha.console.urls")),
     path("console/", include("evals.console.urls")),
+    path("console/", include("infra.console.urls")),
     path("console/", admin.site.urls),
 ]
 

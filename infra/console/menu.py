@@ -1,0 +1,39 @@
+"""The console's menu: pages that people live in, then the records behind them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+
+PAGES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
+    (
+        "",
+        (("Brief", "wb_twilight", "admin:index"),),
+    ),
+    (
+        "Evals",
+        (),
+    ),
+    (
+        "Alpha",
+        (),
+    ),
+    ("Trace", (("Audit", "history", "console-audit"),)),
+)
+RECORDS: tuple[tuple[str, str, str], ...] = (
+    ("Service keys", "key", "admin:infra_servicekey_changelist"),
+    ("People", "group", "admin:infra_person_changelist"),
+    ("Logins", "badge", "admin:infra_user_changelist"),
+)
+
+
+def menu_of(request: HttpRequest) -> list[dict[str, Any]]:
+    """The menu's groups as django-unfold takes them."""
+    groups = [*PAGES, ("Records", RECORDS)]
+    return [{"title": title, "items": [_item(*item) for item in items]} for title, items in groups]
+
+
+def _item(title: str, icon: str, route: str) -> dict[str, Any]:
+    return {"title": title, "icon": icon, "link": reverse(route)}

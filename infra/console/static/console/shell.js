@@ -1,0 +1,116 @@
+"use strict";
+
+// Alpine's build for a strict Content-Security-Policy knows no globals: what a template names is
+// registered here.
+document.addEventListener("alpine:init", () => {
+  Alpine.data("theme", () => ({
+    openModal: false,
+    filterOpen: false,
+    openAllApplications: false,
+    adminTheme: Alpine.$persist("auto").as("adminTheme"),
+    init() {
+      ["openModal", "filterOpen", "openAllApplications"].forEach((name) =>
+        this.$watch(name, (open) => document.body.classList.toggle("overflow-hidden", open))
+      );
+    },
+    switchTheme(theme) {
+      this.adminTheme = theme;
+    },
+    isTheme(theme) {
+      return this.adminTheme === theme ? "true" : "false";
+    },
+    themeBindings: {
+      ["x-bind:class"]() {
+        const system = window.matchMedia("(prefers-color-scheme: dark)").matches;
+        const dark = this.adminTheme === "dark" || (this.adminTheme === "auto" && system);
+        return { dark: dark, light: !dark };
+      },
+    },
+  }));
+
+  Alpine.data("shell", () => ({
+    activeTab: "",
+    sidebarMobileOpen: false,
+    sidebarDesktopOpen: Alpine.$persist(true).as("sidebarDesktopOpen"),
+    init() {
+      const first = this.$el.dataset.firstTab;
+      if (first) {
+        this.activeTab = window.getCurrentTab() || first;
+      }
+    },
+    openMenu() {
+      this.sidebarMobileOpen = true;
+      this.$nextTick(() => document.querySelector("#menu a")?.focus());
+    },
+    closeMenu() {
+      if (this.sidebarMobileOpen) {
+        this.sidebarMobileOpen = false;
+        document.getElementById("menu-opener")?.focus();
+      }
+    },
+  }));
+
+  Alpine.data("changeForm", () => ({
+    get address() {
+      const tab = this.activeTab && this.activeTab !== "general" ? "#" + this.activeTab : "";
+      return window.location.pathname + window.location.search + tab;
+    },
+  }));
+
+  if (window.searchForm) {
+    Alpine.data("searchForm", window.searchForm);
+  }
+});
+
+// A button that copies: `data-copy` holds the text, or `data-copy-from` the id of what holds it.
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy], [data-copy-from]");
+  if (!button) {
+    return;
+  }
+  const source = button.dataset.copyFrom && document.getElementById(button.dataset.copyFrom);
+  await navigator.clipboard.writeText(source ? source.textContent.trim() : button.dataset.copy);
+  const before = button.textContent;
+  button.textContent = "Copied";
+  window.setTimeout(() => (button.textContent = before), 1500);
+});
+
+// A select marked `data-go` sends its form as soon as another option is chosen.
+document.addEventListener("change", (event) => {
+  if (event.target.matches("select[data-go]")) {
+    event.target.form.requestSubmit();
+  }
+});
+
+// Moments are written in UTC by the server; hovering shows the same moment in the viewer's zone.
+document.addEventListener("DOMContentLoaded", () => {
+  localTimes(document);
+  document.querySelectorAll("[data-live]").forEach(follow);
+});
+
+function localTimes(root) {
+  root.querySelectorAll("time[datetime]").forEach((element) => {
+    const moment = new Date(element.dateTime);
+    element.title = `${moment.toLocaleString()} here · ${element.dateTime}`;
+  });
+}
+
+// A part marked `data-live="SECONDS"` is fetched again until the server stops marking it.
+function follow(element) {
+  window.setTimeout(async () => {
+    const answer = await fetch(window.location.href, { headers: { "X-Slipway-Part": element.id } });
+    if (!answer.ok || answer.redirected) {
+      return;
+    }
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = page.getElementById(element.id);
+    if (!fresh) {
+      return;
+    }
+    element.replaceWith(document.adoptNode(fresh));
+    localTimes(fresh);
+    if (fresh.dataset.live) {
+      follow(fresh);
+    }
+  }, Number(element.dataset.live) * 1000);
+}

@@ -1,0 +1,135 @@
+"""How values look on every page: states, moments, digests, numbers with their units."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.forms import Form
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from infra import clock
+
+register = template.Library()
+
+_TONES = {
+    "good": "pass live approved promoted completed passed published active better superior "
+    "succeeded yes approve in_suite fresh improvement non_inferior",
+    "bad": "fail error halted rejected failed errored worse regression no reject refused revoked "
+    "aborted expired inferior",
+    "warn": "inconclusive stale waiting held evaluating unbound queued ageing saturated",
+    "info": "waived running new draft candidate",
+}
+_TONE_OF = {word: tone for tone, words in _TONES.items() for word in words.split()}
+
+
+@register.filter
+def tone(state: object) -> str:
+    """The colour word of a state; dim for those that need no attention."""
+    return _TONE_OF.get(str(state), "dim")
+
+
+@register.filter
+def badge(state: object) -> SafeString:
+    """A state as a coloured word; the word itself says it, colour only helps."""
+    return format_html(
+        '<span class="sw-badge sw-badge-{}">{}</span>', tone(state), str(state).replace("_", " ")
+    )
+
+
+@register.filter
+def moment(value: datetime | None) -> SafeString | str:
+    """A moment in UTC to the minute; the machine-readable one in the element."""
+    if value is None:
+        return "–"
+    return format_html(
+        '<time datetime="{}">{} UTC</time>',
+        value.isoformat(timespec="seconds"),
+        value.strftime("%Y-%m-%d %H:%M"),
+    )
+
+
+@register.filter
+def ago(value: datetime | None) -> SafeString | str:
+    """How long ago, in one unit, with the exact moment on hover."""
+    if value is None:
+        return "–"
+    text = _distance((clock.now() - value).total_seconds())
+    return format_html('<time datetime="{}">{}</time>', value.isoformat(timespec="seconds"), text)
+
+
+def _distance(seconds: float) -> str:
+    size, words = abs(seconds), "in {}" if seconds < 0 else "{} ago"
+    if size < 60:
+        return "just now" if seconds >= 0 else "in under a minute"
+    for limit, unit, name in ((3600, 60, "min"), (86_400, 3600, "h"), (1e12, 86_400, "d")):
+        if size < limit:
+            return words.format(f"{int(size // unit)} {name}")
+    return words.format("long")
+
+
+@register.filter
+def digest(value: str) -> SafeString | str:
+    """The first twelve characters of a digest, the whole on hover."""
+    if not value:
+        return "–"
+    return format_html('<code title="{}">{}</code>', value, str(value)[:12])
+
+
+@register.filter
+def percent(value: float | None) -> str:
+    """A share as a percentage with one decimal."""
+    return "–" if value is None else f"{100 * value:.1f} %"
+
+
+@register.filter
+def points(value: float | None) -> str:
+    """A difference of shares in percentage points, signed."""
+    return "–" if value is None else f"{100 * value:+.1f}"
+
+
+@register.filter
+def micros(value: int | None, currency: str = "") -> str:
+    """Integer micro-units as an amount of money."""
+    return "–" if value is None else f"{value / 1_000_000:,.4f} {currency}".strip()
+
+
+@register.filter
+def milliseconds(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f} ms"
+
+
+@register.filter
+def pretty(value: Any) -> str:
+    """JSON for reading; the template escapes it."""
+    return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True, default=str)
+
+
+@register.filter
+def get(mapping: Any, key: Any) -> Any:
+    """`mapping[key]`, None when it has none."""
+    return mapping.get(key) if mapping is not None else None
+
+
+@register.inclusion_tag("console/form.html", takes_context=True)
+def action(context: template.Context, name: str, label: str, style: str = "main") -> dict[str, Any]:
+    """The form called `name` of this page, with its one button."""
+    form: Form = context["forms"][name]
+    return {
+        "form": form,
+        "name": name,
+        "label": label,
+        "style": style,
+        "csrf_token": context.get("csrf_token"),
+    }
+
+
+@register.inclusion_tag("console/pages.html", takes_context=True)
+def pages(context: template.Context, rows: Any) -> dict[str, Any]:
+    """Links to the neighbouring pages of `rows`, keeping the other parts of the address."""
+    query = context["request"].GET.copy()
+    query.pop("page", None)
+    return {"rows": rows, "query": query.urlencode()}

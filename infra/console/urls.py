@@ -1,0 +1,13 @@
+"""Pages that belong to no single app."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from infra.console.audit import AuditPage
+from infra.console.sign_in import SignInAgain
+
+urlpatterns = [
+    path("audit/", AuditPage.as_view(), name="console-audit"),
+    path("sign-in-again/", SignInAgain.as_view(), name="console-sign-in-again"),
+]
