@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -47,8 +47,8 @@ def _verdict(outcome: Outcome, code: str, sentence: str) -> Verdict:
     return Verdict(outcome=outcome, code=code, sentence=sentence)
 
 
-def _tampered(problems: list[Mapping[str, Any]] | Any) -> Verdict:
-    named = [f"{reading.text(p, 'path')}: {reading.text(p, 'problem')}" for p in problems]
+def _tampered(problems: Sequence[Mapping[str, Any]]) -> Verdict:
+    named = [reading.text(problem, "problem").rstrip(".") for problem in problems]
     more = f"; and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
     sentence = f"The artifact is not the registered one: {'; '.join(named[:_SHOWN])}{more}."
     return _verdict(Outcome.FAIL, "artifact_changed", sentence)

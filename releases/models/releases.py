@@ -35,6 +35,9 @@ class Release(models.Model):
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
     end_reason = models.TextField(blank=True)
+    halted_at = models.DateTimeField(
+        null=True, blank=True, help_text="When it stopped serving; soaking stops there too."
+    )
     verified = models.BooleanField(
         default=False, help_text="It served its stage and was replaced in good order."
     )

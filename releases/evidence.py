@@ -1,0 +1,170 @@
+"""Evidence that `releases` itself holds, and the gathering from every source in settings.
+
+A source is asked outside any transaction; one that fails makes its gates an error, never a pass.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from infra.errors import DomainError
+from infra.storage import ObjectMissing
+from releases.gates.artifact import Identity
+from releases.gates.contract import Evidence, EvidenceSource, Gate, Subject
+from releases.gates.facts import GateFact
+from releases.gates.soak import wanted
+from releases.models import Answer, Checkpoint, Deployment, Release
+from releases.occupation import Stay, occupation
+from releases.selectors.checkpoints import active_deployments
+from releases.services.manifests import verify_manifest
+
+_FAILURES = (
+    ArithmeticError,
+    AttributeError,
+    DomainError,
+    LookupError,
+    ObjectMissing,
+    OSError,
+    TypeError,
+    ValueError,
+)
+
+
+def gather_all(
+    gates: Iterable[Gate], subject: Subject, now: datetime, *, fresh: bool = True
+) -> tuple[GateFact, ...]:
+    """Each gate with what its source found.
+
+    `fresh` False lets a source answer from what this process read in the last minute: the
+    scheduler's look every few seconds must not read every byte of every artifact again.
+    """
+    sources = _new_sources() if fresh else _standing_sources()
+    return tuple(
+        GateFact(gate=gate, evidence=_gathered(gate, subject, now, sources)) for gate in gates
+    )
+
+
+def _gathered(
+    gate: Gate, subject: Subject, now: datetime, sources: Sequence[EvidenceSource]
+) -> Evidence:
+    source = next((source for source in sources if gate.kind in source.kinds), None)
+    if source is None:
+        return Evidence(problem=f"no source of evidence knows the kind {gate.kind!r}.")
+    try:
+        return source.gather(gate, subject, now)
+    except _FAILURES as error:
+        what = error.message if isinstance(error, DomainError) else repr(error)
+        return Evidence(problem=f"{type(source).__name__}: {what}")
+
+
+def _new_sources() -> tuple[EvidenceSource, ...]:
+    return tuple(import_string(path)() for path in settings.EVIDENCE_SOURCES)
+
+
+@functools.cache
+def _standing_sources() -> tuple[EvidenceSource, ...]:
+    return _new_sources()
+
+
+class ArtifactEvidence:
+    """The manifest against the object store, and what the deployments answered when probed."""
+
+    kinds = frozenset({"artifact"})
+    keeps_s = 60.0
+
+    def __init__(self) -> None:
+        self._read: dict[str, tuple[float, list[dict[str, str]]]] = {}
+
+    def gather(self, gate: Gate, subject: Subject, now: datetime) -> Evidence:
+        """Every file is read again; UpstreamError when the store does not answer."""
+        checkpoint = Checkpoint.objects.get(pk=subject.checkpoint_id)
+        files = checkpoint.manifest
+        return Evidence(
+            observed={
+                "n_files": len(files),
+                "n_bytes": sum(int(file["size"]) for file in files),
+                "problems": self._problems(checkpoint),
+                "deployments": [_identity(place) for place in active_deployments(checkpoint.pk)],
+            },
+            inputs={
+                f"checkpoint:{checkpoint.name}": checkpoint.checkpoint_digest,
+                f"manifest:{checkpoint.artifact_uri}": checkpoint.manifest_digest,
+            },
+        )
+
+    def _problems(self, checkpoint: Checkpoint) -> list[dict[str, str]]:
+        key = f"{checkpoint.artifact_uri} {checkpoint.manifest_digest}"
+        read_at, found = self._read.get(key, (-self.keeps_s, []))
+        if time.monotonic() - read_at >= self.keeps_s:
+            differences = verify_manifest(checkpoint)
+            found = [{"path": d.observed["path"], "problem": d.sentence} for d in differences]
+            self._read[key] = (time.monotonic(), found)
+        return found
+
+
+def _identity(place: Deployment) -> dict[str, str]:
+    known = place.fingerprint is not None and not place.probe_skipped_reason
+    identity = Identity.VERIFIED if known else Identity.UNVERIFIABLE
+    return {"name": f"{place.upstream_model} at {place.base_url}", "identity": identity.value}
+
+
+class SoakEvidence:
+    """How long the checkpoint was live in the stages that a gate names."""
+
+    kinds = frozenset({"soak"})
+
+    def gather(self, gate: Gate, subject: Subject, now: datetime) -> Evidence:
+        """One entry a stage; a stage where it never was has a stay of zero."""
+        branches, _ = wanted(gate.options)
+        stays: dict[str, list[Stay]] = {branch.stage: [] for branch in branches}
+        releases = Release.objects.filter(
+            checkpoint_id=subject.checkpoint_id,
+            stage__pipeline_id=subject.pipeline_id,
+            stage__name__in=stays,
+        ).select_related("stage")
+        for release in releases:
+            ends = [at for at in (release.halted_at, release.ended_at) if at is not None]
+            stays[release.stage.name].append(
+                Stay(since=release.started_at, until=min(ends, default=None))
+            )
+        return Evidence(observed={"stages": {n: _stayed(found) for n, found in stays.items()}})
+
+
+def _stayed(stays: list[Stay]) -> dict[str, Any]:
+    found = occupation(stays)
+    return {
+        "longest_s": found.longest.total_seconds(),
+        "since": found.since.isoformat() if found.since else None,
+    }
+
+
+class AnswerEvidence:
+    """What people answered to a `sign_off` or `manual` gate of this promotion."""
+
+    kinds = frozenset({"sign_off", "manual"})
+
+    def gather(self, gate: Gate, subject: Subject, now: datetime) -> Evidence:
+        """No answer yet is an empty list."""
+        answers = Answer.objects.filter(
+            promotion_id=subject.promotion_id, gate_id=gate.id
+        ).select_related("person")
+        return Evidence(
+            observed={
+                "answers": [
+                    {
+                        "person": answer.person.name,
+                        "yes": answer.yes,
+                        "comment": answer.comment,
+                        "answered_at": answer.answered_at.isoformat(),
+                    }
+                    for answer in answers.order_by("answered_at")
+                ]
+            }
+        )

@@ -1,0 +1,267 @@
+"""Decides a promotion: facts -> reasons. Pure.
+
+Console, API, command line and scheduler show the list that `decide` returns; nothing else decides.
+Order: evidence gates, then gates that people answer, then approvals, then holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from releases.digests import sha256_of
+from releases.gates.contract import Rule, Verdict
+from releases.gates.facts import ApprovalRule, Facts, GateFact, HoldFact, VoteFact, WaiverFact
+from releases.gates.judgement import judge_gate
+from releases.gates.registry import kinds
+from releases.states import ADMITTING, Outcome, PromotionState, Vote
+
+UNGATED = "ungated"
+APPROVALS = "approvals"
+HOLDS = "holds"
+# A tampered artifact is never waved through, by nobody.
+NEVER_WAIVED = frozenset({"artifact"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateReason:
+    """What one gate, the approvals or a hold say."""
+
+    gate_id: str
+    kind: str
+    outcome: Outcome
+    code: str
+    sentence: str
+    human: bool = False
+    shadow: bool = False
+    observed: Any = None
+    required: Any = None
+    owner: str = ""
+    clears_at: datetime | None = None
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def admits(self) -> bool:
+        return self.shadow or self.outcome in ADMITTING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """All reasons in order, and what follows from them."""
+
+    gates: tuple[GateReason, ...]
+    approvals: tuple[GateReason, ...]
+    holds: tuple[GateReason, ...]
+    machine_clear: bool
+    admits: bool
+    evidence_hash: str
+    approvals_needed: int
+    state: PromotionState
+
+    @property
+    def reasons(self) -> tuple[GateReason, ...]:
+        return self.gates + self.approvals + self.holds
+
+    @property
+    def unmet(self) -> tuple[GateReason, ...]:
+        """What stands in the way."""
+        return tuple(reason for reason in self.reasons if not reason.admits)
+
+
+def decide(facts: Facts, now: datetime, rules: Mapping[str, Rule] | None = None) -> Decision:
+    """Evaluate every gate, then approvals, then holds; the state says where that leaves it."""
+    judged = _judged_gates(facts, now, kinds() if rules is None else rules)
+    return conclude(judged, facts, now)
+
+
+def conclude(gates: tuple[GateReason, ...], facts: Facts, now: datetime) -> Decision:
+    """What outcomes that were judged before, and possibly went stale, mean now.
+
+    `facts.gates` is not looked at: the frozen outcomes stand in its place.
+    """
+    digest = evidence_hash(facts, gates)
+    machine_clear = bool(gates) and all(reason.admits for reason in gates if not reason.human)
+    approvals, n_needed = _approvals(facts, digest, machine_clear)
+    holds = tuple(_held(hold) for hold in facts.holds)
+    admits = machine_clear and all(reason.admits for reason in (*gates, *approvals, *holds))
+    return Decision(
+        gates=gates,
+        approvals=approvals,
+        holds=holds,
+        machine_clear=machine_clear,
+        admits=admits,
+        evidence_hash=digest,
+        approvals_needed=n_needed,
+        state=_state(facts, admits, machine_clear, now),
+    )
+
+
+def _state(facts: Facts, admits: bool, machine_clear: bool, now: datetime) -> PromotionState:
+    if any(_rejects(facts, vote) for vote in facts.votes):
+        return PromotionState.REJECTED
+    if facts.expires_at is not None and now >= facts.expires_at:
+        return PromotionState.EXPIRED
+    if admits:
+        return PromotionState.APPROVED
+    return PromotionState.WAITING if machine_clear else PromotionState.EVALUATING
+
+
+def evidence_hash(facts: Facts, gates: Iterable[GateReason]) -> str:
+    """What approvals bind to; shadow gates are left out, as they can't change the outcome."""
+    counted = [reason for reason in gates if not reason.shadow]
+    return sha256_of(
+        {
+            "checkpoint": facts.checkpoint_digest,
+            "stage": facts.stage,
+            "policy": facts.policy_digest,
+            "inputs": {reason.gate_id: dict(reason.inputs) for reason in counted},
+            "outcomes": {reason.gate_id: reason.outcome.value for reason in counted},
+        }
+    )
+
+
+def _judged_gates(facts: Facts, now: datetime, rules: Mapping[str, Rule]) -> tuple[GateReason, ...]:
+    judged = [_judged(fact, facts.waivers, now, rules) for fact in facts.gates]
+    if all(reason.shadow for reason in judged):
+        judged.insert(0, _ungated(facts, now))
+    return tuple(sorted(judged, key=lambda reason: reason.human))
+
+
+def _judged(
+    fact: GateFact, waivers: Sequence[WaiverFact], now: datetime, rules: Mapping[str, Rule]
+) -> GateReason:
+    gate, evidence = fact.gate, fact.evidence
+    verdict = judge_gate(gate, evidence, now, rules)
+    waiver = None if gate.kind in NEVER_WAIVED else _waiver_of(gate.id, waivers, now)
+    if waiver is not None and verdict.outcome not in ADMITTING:
+        verdict = _waived(verdict, waiver)
+    rule = rules.get(gate.kind)
+    return GateReason(
+        gate_id=gate.id,
+        kind=gate.kind,
+        outcome=verdict.outcome,
+        code=verdict.code,
+        sentence=verdict.sentence,
+        human=rule is not None and rule.human,
+        shadow=gate.shadow,
+        observed=verdict.observed,
+        required=verdict.required,
+        owner=verdict.owner,
+        clears_at=verdict.clears_at,
+        inputs=dict(evidence.inputs),
+    )
+
+
+def _waiver_of(gate_id: str, waivers: Sequence[WaiverFact], now: datetime) -> WaiverFact | None:
+    return next((w for w in waivers if w.gate_id == gate_id and w.expires_at > now), None)
+
+
+def _waived(verdict: Verdict, waiver: WaiverFact) -> Verdict:
+    sentence = (
+        f"Waived until {waiver.expires_at:%Y-%m-%d} by {waiver.asked_by} and "
+        f"{waiver.confirmed_by} (“{waiver.reason}”); without it: {verdict.sentence}"
+    )
+    return Verdict(
+        outcome=Outcome.WAIVED,
+        code="waived",
+        sentence=sentence,
+        observed=verdict.observed,
+        required=verdict.required,
+    )
+
+
+def _ungated(facts: Facts, now: datetime) -> GateReason:
+    sentence = f"Stage {facts.stage} has no gate that counts, so nothing vouches for it."
+    verdict = Verdict(outcome=Outcome.ERROR, code=UNGATED, sentence=sentence)
+    waiver = _waiver_of(UNGATED, facts.waivers, now)
+    found = _waived(verdict, waiver) if waiver else verdict
+    return GateReason(
+        gate_id=UNGATED,
+        kind=UNGATED,
+        outcome=found.outcome,
+        code=found.code,
+        sentence=found.sentence,
+    )
+
+
+def _rejects(facts: Facts, vote: VoteFact) -> bool:
+    """Whether an eligible person said no."""
+    return (
+        vote.vote is Vote.REJECT
+        and vote.person_id not in facts.excluded
+        and bool(vote.groups & facts.approvals.voters)
+    )
+
+
+def _counted(facts: Facts, digest: str) -> dict[str, VoteFact]:
+    """Approvals by person: given on this very evidence, by somebody who may."""
+    return {
+        vote.person_id: vote
+        for vote in facts.votes
+        if vote.vote is Vote.APPROVE
+        and vote.evidence_hash == digest
+        and vote.person_id not in facts.excluded
+        and vote.groups & facts.approvals.voters
+    }
+
+
+def _approvals(
+    facts: Facts, digest: str, machine_clear: bool
+) -> tuple[tuple[GateReason, ...], int]:
+    rule = facts.approvals
+    rejections = tuple(_rejection(vote) for vote in facts.votes if _rejects(facts, vote))
+    if rule.required == 0 and not rule.groups:
+        return rejections, 0
+    counted = _counted(facts, digest)
+    seen = frozenset[str]().union(*(vote.groups for vote in counted.values()))
+    missing = [group for group in rule.groups if group not in seen]
+    n_needed = max(rule.required - len(counted), len(missing))
+    people = ", ".join(sorted(vote.person for vote in counted.values()))
+    met = n_needed == 0 and machine_clear
+    reason = GateReason(
+        gate_id=APPROVALS,
+        kind=APPROVALS,
+        outcome=Outcome.PASS if met else Outcome.INCONCLUSIVE,
+        code="approved" if met else "approvals_missing",
+        sentence=_approval_sentence(rule, people, n_needed, machine_clear),
+        human=True,
+        observed={"n_approvals": len(counted)},
+        required={"n_approvals": rule.required, "groups": list(rule.groups)},
+        owner="" if met else ", ".join(missing or sorted(rule.voters)),
+    )
+    return (*rejections, reason), n_needed
+
+
+def _approval_sentence(rule: ApprovalRule, people: str, n_needed: int, machine_clear: bool) -> str:
+    groups = ", ".join(sorted(rule.voters))
+    if not machine_clear:
+        return f"{rule.required} approval(s) of {groups} are asked for once the gates have cleared."
+    if n_needed == 0:
+        return f"Approved by {people}."
+    so_far = f"; so far: {people}" if people else ""
+    return f"Waits for {n_needed} more approval(s) of {groups}{so_far}."
+
+
+def _rejection(vote: VoteFact) -> GateReason:
+    because = f": “{vote.comment}”" if vote.comment else ""
+    return GateReason(
+        gate_id=APPROVALS,
+        kind=APPROVALS,
+        outcome=Outcome.FAIL,
+        code="rejected",
+        sentence=f"{vote.person} rejected it{because}.",
+        human=True,
+    )
+
+
+def _held(hold: HoldFact) -> GateReason:
+    return GateReason(
+        gate_id=HOLDS,
+        kind=HOLDS,
+        outcome=Outcome.FAIL,
+        code="held",
+        sentence=f"{hold.subject} is held by {hold.owner}: “{hold.reason}”.",
+        owner=hold.owner,
+    )
