@@ -1,0 +1,99 @@
+"""The demo's partner: gets access, calls the codename with the stock OpenAI SDK, remarks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from openai import OpenAI
+
+from alpha.models import Feedback, UsageEvent
+from alpha.selectors import cohort_named, partner_named
+from alpha.services import grants, partners
+from infra.demo.cast import PARTNER, actor
+from infra.errors import InvalidMove, NotFound
+from infra.supervisor.runfile import read_runfile, update_runfile
+from releases.models import Stage
+
+CODENAME = "quasar-alpha"
+COHORT = "design-partners"
+_QUESTIONS = (
+    "Write one sentence that thanks a customer for waiting.",
+    "List three colours, separated by commas.",
+)
+
+
+def grant_access() -> str:
+    """The cohort of the pipeline's closed alpha, with the partner in it, terms accepted."""
+    manager, partner = actor("partner_manager"), partner_named(PARTNER)
+    try:
+        cohort = cohort_named(COHORT)
+    except NotFound:
+        cohort = partners.make_cohort(actor=manager, name=COHORT)
+    partners.join_cohort(actor=manager, cohort=cohort, partner=partner)
+    stage = Stage.objects.get(pipeline__name="chat", name="closed-alpha")
+    try:
+        grants.make_grant(
+            actor=manager,
+            stage=stage,
+            cohort=cohort,
+            quotas=grants.Quotas(requests_per_minute=600, concurrent_requests=16),
+            consent=grants.Consent(
+                terms_version="2026-01", accepted_by="Dana at demo-partner", transcripts=True
+            ),
+        )
+    except InvalidMove:
+        # The grant is there from an earlier, interrupted demo.
+        return f"{PARTNER} may call {CODENAME}"
+    update_runfile({"codename": CODENAME})
+    return f"{PARTNER} may call {CODENAME}, terms accepted, transcripts kept with consent"
+
+
+def call() -> str:
+    """One plain and one streamed completion through the gateway."""
+    if UsageEvent.objects.filter(partner__name=PARTNER).count() >= len(_QUESTIONS):
+        return "made already"
+    client = _client()
+    plain = client.chat.completions.create(
+        model=CODENAME, messages=_messages(_QUESTIONS[0]), max_tokens=60
+    )
+    stream = client.chat.completions.create(
+        model=CODENAME, messages=_messages(_QUESTIONS[1]), max_tokens=60, stream=True
+    )
+    n_chunks = sum(1 for _ in stream)
+    return f"{plain.model} answered {plain.usage.total_tokens} tokens, streamed {n_chunks} chunks"
+
+
+def remark() -> str:
+    """Two remarks about two fresh calls: one thumb down with a comment, one thumb up."""
+    if Feedback.objects.filter(partner__name=PARTNER).count() >= 2:
+        return "left already"
+    client = _client()
+    remarks: tuple[dict[str, Any], ...] = (
+        {"thumbs_up": False, "comment": "It is kind of weird when I ask for a list."},
+        {"thumbs_up": True, "comment": "Short and friendly."},
+    )
+    for number, (question, remark_body) in enumerate(zip(_QUESTIONS, remarks, strict=True)):
+        answer = client.chat.completions.create(
+            model=CODENAME, messages=_messages(question), max_tokens=60
+        )
+        client.post(
+            "/feedback",
+            cast_to=object,
+            body={
+                "request_id": answer.id,
+                "idempotency_key": f"demo-{number}",
+                **remark_body,
+            },
+        )
+    return "one thumb down with a comment, one thumb up"
+
+
+def _messages(question: str) -> list[Any]:
+    return [{"role": "user", "content": question}]
+
+
+def _client() -> OpenAI:
+    facts = read_runfile()
+    base_url = facts.get("base_url") or settings.BASE_URL
+    return OpenAI(base_url=f"{base_url}/v1", api_key=facts["partner_key"], max_retries=5)
