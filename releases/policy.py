@@ -1,0 +1,147 @@
+"""Reads pipeline files: every mistake at once, each with its line; then stages and their policies.
+
+A stage's policy is what its promotions freeze:
+`{name, gates: [{id, kind, shadow, **options}], approvals: {required, groups, expires}, after, ramp,
+cohorts, codenames: {size: name}, on_promote, holdback, guardrails}`. Durations stay as written.
+Pure.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infra.roles import role_named
+from releases import policy_checks
+from releases.digests import sha256_of
+from releases.documents import (
+    Document,
+    Problem,
+    Validator,
+    read_documents,
+    schema_problems,
+)
+from releases.durations import duration
+from releases.gates.contract import Gate, Rule
+from releases.states import OnPromote
+
+__all__ = ["PipelineSpec", "StageSpec", "duration", "gates_of", "read_pipelines"]
+
+SCHEMA = json.loads(Path(__file__).with_name("pipeline.schema.json").read_text("utf-8"))
+VALIDATOR = Validator(SCHEMA)
+APPROVAL_EXPIRES = "7d"
+_GATE_KEYS = ("id", "kind", "shadow")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageSpec:
+    """One stage as it will be kept."""
+
+    name: str
+    position: int
+    policy: Mapping[str, Any]
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineSpec:
+    """One pipeline of a file; equal digests mean that nothing changes."""
+
+    name: str
+    family: str
+    stages: tuple[StageSpec, ...]
+    digest: str
+    document: Document
+
+
+def read_pipelines(
+    text: str, file: str, kinds: Mapping[str, Rule]
+) -> tuple[list[PipelineSpec], list[Problem]]:
+    """The pipelines of one file (several YAML documents allowed), and everything wrong with it."""
+    documents, problems = read_documents(text, file)
+    specs: list[PipelineSpec] = []
+    for document in documents:
+        found = schema_problems(document, VALIDATOR)
+        found += policy_checks.problems(document, kinds)
+        if not found and not problems:
+            specs.append(pipeline_spec(document))
+        problems += found
+    return specs, sorted(problems, key=lambda problem: problem.line or 0)
+
+
+def pipeline_spec(document: Document) -> PipelineSpec:
+    """The pipeline of a document without problems."""
+    value = document.value
+    stages = tuple(_stage(item, position) for position, item in enumerate(value["stages"]))
+    content = [value["name"], value["family"], [stage.policy for stage in stages]]
+    return PipelineSpec(
+        name=value["name"],
+        family=value["family"],
+        stages=stages,
+        digest=sha256_of(content),
+        document=document,
+    )
+
+
+def gates_of(policy: Mapping[str, Any]) -> tuple[Gate, ...]:
+    """A kept policy's gates, in order."""
+    return tuple(
+        Gate(
+            id=item["id"],
+            kind=item["kind"],
+            shadow=bool(item.get("shadow", False)),
+            options={key: value for key, value in item.items() if key not in _GATE_KEYS},
+        )
+        for item in policy["gates"]
+    )
+
+
+def _stage(item: Mapping[str, Any], position: int) -> StageSpec:
+    approvals = item.get("approvals", {})
+    policy = {
+        "name": item["name"],
+        "gates": _gates([*_soaks(item.get("after", {})), *item.get("gates", ())]),
+        "approvals": {
+            "required": approvals.get("required", 0),
+            "groups": [role_named(group).value for group in approvals.get("groups", ())],
+            "expires": approvals.get("expires", APPROVAL_EXPIRES),
+        },
+        "after": item.get("after", {}),
+        "ramp": item.get("ramp", []),
+        "cohorts": item.get("cohorts", []),
+        "codenames": item.get("codenames", {}),
+        "on_promote": item.get("on_promote", OnPromote.KEEP.value),
+        "holdback": item.get("holdback", 0),
+        "guardrails": item.get("guardrails", []),
+    }
+    return StageSpec(name=item["name"], position=position, policy=policy, digest=sha256_of(policy))
+
+
+def _soaks(after: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """`after` as gates: one a stage that all have to be passed, one for a choice of stages."""
+    if "all" in after:
+        return [{"kind": "soak", **branch} for branch in after["all"]]
+    return [{"kind": "soak", **after}] if after else []
+
+
+def _gates(items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Each item with its id: its own, or its kind and the first number that is free."""
+    taken = {item["id"] for item in items if "id" in item}
+    kept = []
+    for item in items:
+        name = item.get("id") or _free_id(item["kind"], taken)
+        taken.add(name)
+        options = {key: value for key, value in item.items() if key not in _GATE_KEYS}
+        shadow = item.get("shadow", False)
+        kept.append({"id": name, "kind": item["kind"], "shadow": shadow, **options})
+    return kept
+
+
+def _free_id(kind: str, taken: set[str]) -> str:
+    number = 1
+    while f"{kind}-{number}" in taken:
+        number += 1
+    return f"{kind}-{number}"
