@@ -16,9 +16,12 @@ _OF_EVERY_GATE = ("kind", "id", "shadow")
 
 
 def gates_of(policy: Mapping[str, Any]) -> tuple[Gate, ...]:
-    """The stage's gates in order, `after` first as a `soak`; ids default to `kind-n`."""
+    """The stage's gates in order, `after` first as a `soak`; ids default to `kind-n`.
+
+    A policy that an apply kept has its `after` among its gates already.
+    """
     items = list(policy.get("gates") or ())
-    if policy.get("after"):
+    if policy.get("after") and not any(item["kind"] == "soak" for item in items):
         items.insert(0, {"kind": "soak", **policy["after"]})
     seen: Counter[str] = Counter()
     gates = []
