@@ -9,6 +9,9 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "infra.settings")
     from django.core.management import execute_from_command_line
 
+    # Makes the configured Celery application the one that commands send tasks by.
+    import infra.celery  # noqa: F401
+
     execute_from_command_line(sys.argv)
 
 

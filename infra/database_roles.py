@@ -45,6 +45,10 @@ def apply_grants() -> list[str]:
             "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {role}",
         ):
             cursor.execute(sql.SQL(statement).format(role=role))
+        # Eval results are copied into a temporary table, then inserted where they are new.
+        grant = sql.SQL("GRANT TEMPORARY ON DATABASE {database} TO {role}")
+        database = sql.Identifier(connection.settings_dict["NAME"])
+        cursor.execute(grant.format(database=database, role=role))
         present = sorted(WRITTEN_ONCE & set(connection.introspection.table_names(cursor)))
         for table in present:
             revoke = sql.SQL("REVOKE UPDATE, DELETE, TRUNCATE ON {table} FROM {role}")

@@ -55,6 +55,9 @@ class SuiteVersion(models.Model):
         choices=[(s.value, s.value) for s in VersionState],
         default=VersionState.DRAFT.value,
     )
+    components = models.JSONField(
+        default=dict, help_text="Each component that a case may score, with its meaning."
+    )
     graders = models.JSONField(help_text="The suite's graders, each by its JSON.")
     policy = models.JSONField(help_text="Scores of refused and unparsable answers.")
     request = models.JSONField(help_text="Request fields that every case sends.")

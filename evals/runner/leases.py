@@ -1,0 +1,103 @@
+"""Who works on a shard: a lease that is taken by compare-and-set and kept alive by its holder."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from evals.models import Run, Shard
+from evals.services import runs
+from evals.states import RunState, ShardState
+from infra import clock
+
+LEASE = timedelta(seconds=8)
+HEARTBEAT_S = 2.0
+MOST_CLAIMS = 50
+OPEN_RUNS = (RunState.QUEUED.value, RunState.RUNNING.value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """A shard that this process holds."""
+
+    shard_id: UUID
+    run_id: UUID
+    holder: str
+    first: int
+    last: int
+
+
+def claim(shard_id: UUID) -> Lease | None:
+    """The lease, or None while another holds it, or when the shard or its run is over."""
+    holder = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:12]}"[-100:]
+    now = clock.now()
+    with transaction.atomic():
+        shard = (
+            Shard.objects.select_for_update(skip_locked=True, of=("self",))
+            .filter(_is_free(now), pk=shard_id, run__state__in=OPEN_RUNS)
+            .first()
+        )
+        if shard is None:
+            return None
+        shard.state, shard.holder = ShardState.RUNNING.value, holder
+        shard.lease_until, shard.n_claims = now + LEASE, shard.n_claims + 1
+        shard.save(update_fields=["state", "holder", "lease_until", "n_claims"])
+        Run.objects.filter(pk=shard.run_id, state=RunState.QUEUED.value).update(
+            state=RunState.RUNNING.value, started_at=now
+        )
+    return Lease(
+        shard_id=shard.pk, run_id=shard.run_id, holder=holder, first=shard.first, last=shard.last
+    )
+
+
+def _is_free(now: datetime) -> Q:
+    return Q(state=ShardState.QUEUED.value) | Q(state=ShardState.RUNNING.value, lease_until__lt=now)
+
+
+def renew(lease: Lease) -> bool:
+    """Keep the lease; False when another holds the shard or the run is over."""
+    held = _held(lease).filter(run__state=RunState.RUNNING.value)
+    return held.update(lease_until=clock.now() + LEASE) == 1
+
+
+def finish(lease: Lease) -> bool:
+    """Every item is recorded; False when another holds the shard by now."""
+    return _held(lease).update(state=ShardState.DONE.value, lease_until=None) == 1
+
+
+def _held(lease: Lease) -> QuerySet[Shard]:
+    return Shard.objects.filter(
+        pk=lease.shard_id, holder=lease.holder, state=ShardState.RUNNING.value
+    )
+
+
+def sweep() -> int:
+    """Nudge every shard that nobody works on, end what can't end by itself; the number nudged."""
+    now = clock.now()
+    with transaction.atomic():
+        lost = list(
+            Shard.objects.select_for_update(skip_locked=True, of=("self",)).filter(
+                Q(lease_until__lt=now) | Q(lease_until__isnull=True),
+                state__in=(ShardState.QUEUED.value, ShardState.RUNNING.value),
+                run__state__in=OPEN_RUNS,
+            )
+        )
+        for shard in lost:
+            shard.state, shard.lease_until = ShardState.QUEUED.value, now + runs.NUDGE_LASTS
+            shard.save(update_fields=["state", "lease_until"])
+            runs.send_shard(shard.pk)
+    for shard in lost:
+        if shard.n_claims >= MOST_CLAIMS:
+            problem = f"Shard {shard.index} was begun {shard.n_claims} times and never finished."
+            runs.fail_run(run_id=shard.run_id, problem=f"{problem} See the worker's log.")
+    undone = (ShardState.QUEUED.value, ShardState.RUNNING.value)
+    complete = Run.objects.filter(state=RunState.RUNNING.value).exclude(shards__state__in=undone)
+    for run_id in list(complete.values_list("pk", flat=True)):
+        runs.finish_run(run_id=run_id)
+    return len(lost)

@@ -1,0 +1,1 @@
+"""Reads over suites, runs, scores and comparisons."""

@@ -1,0 +1,1 @@
+"""Every change of suites, runs and comparisons."""
