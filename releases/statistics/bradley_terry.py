@@ -11,6 +11,7 @@ from releases.statistics import inputs
 from releases.statistics.inputs import Codes, Floats
 
 MAX_STEPS = 100
+MAX_MODELS = 1000
 LIMIT = 25.0
 
 
@@ -56,7 +57,7 @@ def bradley_terry(
     naming the field, also when no chain of votes connects a checkpoint with the baseline.
     Source: logistic regression with sandwich covariance, as LMArena's; Bradley and Terry 1952.
     """
-    size = inputs.count("n_models", n_models, at_least=2)
+    size = inputs.count("n_models", n_models, at_least=2, at_most=MAX_MODELS)
     first, second = _players("i", i, size), _players("j", j, size)
     votes = inputs.choices("y", y, (0.0, 0.5, 1.0))
     inputs.same_length("i", first, "y", len(votes))

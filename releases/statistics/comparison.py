@@ -1,6 +1,5 @@
 """Comparison of two checkpoints on every node of a suite: numbers, verdicts, sentences."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +9,8 @@ from releases.statistics.node_verdict import ROOT, JudgedNode, judge_node
 from releases.statistics.paired_cases import Method, PairedCase, case_table
 from releases.statistics.verdicts import Verdict
 from releases.statistics.wording import ComparedFacts, comparison_sentence
+
+MOST_CASES = 10**9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +56,7 @@ class NodeComparison:
     mde: float | None
     """Smallest true difference found with 80% power; for a slice at its Holm share of alpha."""
     cases_to_settle: int | None
-    """Cases in all that would settle it against the margin; None when settled or not known."""
+    """Cases in all that would settle it against the margin; None when settled or uncountable."""
     is_hopeless: bool
     """Whether settling it takes over 20 times the cases at hand: it won't settle here."""
     verdict: Verdict
@@ -154,23 +155,34 @@ def _node_comparison(
         verdict=one.verdict,
         corrected_verdict=corrected,
         doubt=doubt,
-        sentence=comparison_sentence(
-            ComparedFacts(
-                name=one.node or suite_name,
-                n=estimate.n,
-                n_clusters=estimate.n_clusters,
-                delta=estimate.delta,
-                lo=estimate.lo,
-                hi=estimate.hi,
-                margin=margin,
-                verdict=corrected,
-                confidence=confidence,
-                cases_to_settle=n_settle,
-                is_hopeless=is_hopeless,
-                doubt=doubt,
-            )
-        ),
+        sentence=_sentence(one, suite_name, margin, confidence, corrected, doubt),
     )
+
+
+def _sentence(
+    one: JudgedNode,
+    suite_name: str,
+    margin: float,
+    confidence: float,
+    corrected: Verdict,
+    doubt: str | None,
+) -> str:
+    n_settle, is_hopeless = _settling(one, margin, confidence)
+    facts = ComparedFacts(
+        name=one.node or suite_name,
+        n=one.estimate.n,
+        n_clusters=one.estimate.n_clusters,
+        delta=one.estimate.delta,
+        lo=one.estimate.lo,
+        hi=one.estimate.hi,
+        margin=margin,
+        verdict=corrected,
+        confidence=confidence,
+        cases_to_settle=n_settle,
+        is_hopeless=is_hopeless,
+        doubt=doubt,
+    )
+    return comparison_sentence(facts)
 
 
 def _after_holm(one: JudgedNode, family: _HolmFamily, alpha: float) -> tuple[Verdict, str | None]:
@@ -206,4 +218,4 @@ def _settling(one: JudgedNode, margin: float, confidence: float) -> tuple[int | 
         estimate.n, estimate.se, estimate.delta, margin, confidence, planning.POWER
     )
     is_hopeless = needed > planning.HOPELESS_FACTOR * estimate.n
-    return (None if math.isinf(needed) else int(needed)), is_hopeless
+    return (None if needed > MOST_CASES else int(needed)), is_hopeless

@@ -10,6 +10,11 @@ from numpy.typing import NDArray
 
 TYPE_NAMES = {dict: "an object", list: "a list", str: "text", bool: "true or false"}
 
+# Beyond these, squares overflow and arrays outgrow memory: such input is a mistake.
+LARGEST = 1e100
+LARGEST_COUNT = 10**12
+LARGEST_LOOP = 10**7
+
 Floats = NDArray[np.float64]
 Codes = NDArray[np.intp]
 
@@ -30,8 +35,8 @@ def number(
         result = float(value)
     except OverflowError as error:
         raise ValueError(f"{field}: is too large for a number") from error
-    if not math.isfinite(result):
-        raise ValueError(f"{field}: must be finite, got {result}")
+    if not math.isfinite(result) or abs(result) > LARGEST:
+        raise ValueError(f"{field}: must be finite and of a sane size, got {result:g}")
     if result < at_least or result <= above:
         bound = f"at least {at_least:g}" if result < at_least else f"above {above:g}"
         raise ValueError(f"{field}: must be {bound}, got {result:g}")
@@ -41,9 +46,9 @@ def number(
     return result
 
 
-def count(field: str, value: Any, *, at_least: int = 0) -> int:
-    """Return value as a whole number of at least `at_least`, or raise ValueError."""
-    result = number(field, value, at_least=at_least)
+def count(field: str, value: Any, *, at_least: int = 0, at_most: int = LARGEST_COUNT) -> int:
+    """Return value as a whole number inside the bounds, or raise ValueError."""
+    result = number(field, value, at_least=at_least, at_most=at_most)
     if result != int(result):
         raise ValueError(f"{field}: must be a whole number, got {result:g}")
     return int(result)
@@ -137,12 +142,13 @@ def _key(label: Hashable, position: int) -> Hashable:
 
 
 def _check_bounds(field: str, values: Floats, at_least: float, at_most: float) -> None:
-    wrong = np.flatnonzero(~np.isfinite(values) | (values < at_least) | (values > at_most))
+    is_huge = ~(np.abs(values) <= LARGEST)
+    wrong = np.flatnonzero(is_huge | (values < at_least) | (values > at_most))
     if wrong.size == 0:
         return
     at = wrong[0]
-    if not math.isfinite(values[at]):
-        raise ValueError(f"{field}[{at}]: must be finite, got {values[at]}")
+    if is_huge[at]:
+        raise ValueError(f"{field}[{at}]: must be finite and of a sane size, got {values[at]:g}")
     raise ValueError(f"{field}[{at}]: must lie in {at_least:g}..{at_most:g}, got {values[at]:g}")
 
 

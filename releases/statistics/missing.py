@@ -56,7 +56,7 @@ def missing_deltas(
     ours = _scores(
         "candidate_scores_where_baseline_missing", candidate_scores_where_baseline_missing
     )
-    both = np.ones(inputs.count("missing_both", missing_both))
+    both = np.ones(inputs.count("missing_both", missing_both, at_most=inputs.LARGEST_LOOP))
     return np.concatenate([-theirs, ours - 1, -both]), np.concatenate([1 - theirs, ours, both])
 
 

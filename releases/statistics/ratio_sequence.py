@@ -59,7 +59,7 @@ def odds_ratio_sequence(
     """
     informative = []
     for at, row in enumerate(inputs.matrix("strata", strata, 4)):
-        x0, n0, x1, n1 = (inputs.count(f"strata[{at}]", float(value)) for value in row)
+        x0, n0, x1, n1 = (_total(at, value) for value in row)
         if x0 > n0 or x1 > n1:
             raise ValueError(f"strata[{at}]: has more events than units in an arm")
         if n0 and n1 and 0 < x0 + x1 < n0 + n1:
@@ -78,13 +78,16 @@ def rate_ratio_sequence(
     """
     informative = []
     for at, (x0, e0, x1, e1) in enumerate(inputs.matrix("strata", strata, 4)):
-        events0 = inputs.count(f"strata[{at}]", float(x0))
-        events1 = inputs.count(f"strata[{at}]", float(x1))
+        events0, events1 = _total(at, x0), _total(at, x1)
         if min(e0, e1) < 0 or (events0 and not e0) or (events1 and not e1):
             raise ValueError(f"strata[{at}]: has events without exposure, or a negative exposure")
         if e0 and e1 and events0 + events1:
             informative.append(_binomial(events0, float(e0), events1, float(e1)))
     return _sequence(informative, null_ratio, confidence)
+
+
+def _total(at: int, value: float) -> int:
+    return inputs.count(f"strata[{at}]", float(value), at_most=inputs.LARGEST_LOOP)
 
 
 def _hypergeometric(x0: int, n0: int, x1: int, n1: int) -> _Stratum:

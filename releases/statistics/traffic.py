@@ -51,7 +51,8 @@ def traffic_split(counts: Sequence[int], expected_share: Sequence[float] | Float
 
     Raises ValueError naming the field. Source: Pearson's chi-square.
     """
-    units = np.array([inputs.count(f"counts[{i}]", v) for i, v in enumerate(counts)], np.float64)
+    given = inputs.listed("counts", counts)
+    units = np.array([inputs.count(f"counts[{i}]", v) for i, v in enumerate(given)], np.float64)
     shares = inputs.numbers("expected_share", expected_share, at_least=0.0, min_count=2)
     inputs.same_length("counts", units, "expected_share", len(shares))
     if not np.all(shares > 0) or abs(shares.sum() - 1) > 1e-9:
