@@ -25,10 +25,10 @@ from releases.documents import (
     schema_problems,
 )
 from releases.durations import duration
-from releases.gates.contract import Gate, Rule
+from releases.gates.contract import Rule
 from releases.states import OnPromote
 
-__all__ = ["PipelineSpec", "StageSpec", "duration", "gates_of", "read_pipelines"]
+__all__ = ["PipelineSpec", "StageSpec", "duration", "pipeline_spec", "read_pipelines"]
 
 SCHEMA = json.loads(Path(__file__).with_name("pipeline.schema.json").read_text("utf-8"))
 VALIDATOR = Validator(SCHEMA)
@@ -83,19 +83,6 @@ def pipeline_spec(document: Document) -> PipelineSpec:
         stages=stages,
         digest=sha256_of(content),
         document=document,
-    )
-
-
-def gates_of(policy: Mapping[str, Any]) -> tuple[Gate, ...]:
-    """A kept policy's gates, in order."""
-    return tuple(
-        Gate(
-            id=item["id"],
-            kind=item["kind"],
-            shadow=bool(item.get("shadow", False)),
-            options={key: value for key, value in item.items() if key not in _GATE_KEYS},
-        )
-        for item in policy["gates"]
     )
 
 

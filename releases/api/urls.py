@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from releases.api import checkpoints, deployments, pipelines
 
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    *checkpoints.urlpatterns,
+    *deployments.urlpatterns,
+    *pipelines.urlpatterns,
+]
