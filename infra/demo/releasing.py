@@ -1,4 +1,4 @@
-"""The demo's pipeline: the closed alpha opens with the incumbent, then the candidate asks to enter."""
+"""The demo's pipeline: the closed alpha opens with the incumbent, then the candidate asks in."""
 
 from __future__ import annotations
 
