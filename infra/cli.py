@@ -5,6 +5,7 @@ Exit 0 done, 1 refused with reasons, 2 usage or nothing to talk to.
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping
@@ -36,10 +37,8 @@ class SlipwayCommand(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--json", action="store_true", help="print JSON for machines")
-        parser.add_argument(
-            "--by", metavar="LOGIN", default="", help="who does this (or SLIPWAY_BY)"
-        )
+        parser.set_defaults(json=False, by="")
+        _add_shared(parser)
 
     def run(self, **options: Any) -> Any:
         raise NotImplementedError
@@ -102,4 +101,16 @@ def add_actions(
     """Sub-commands of one command: name -> function that adds the sub-command's arguments."""
     choices = parser.add_subparsers(dest="action", required=True, metavar="|".join(actions))
     for name, fill in actions.items():
-        fill(choices.add_parser(name, help=(fill.__doc__ or "").strip()))
+        action = choices.add_parser(name, help=(fill.__doc__ or "").strip())
+        _add_shared(action)
+        fill(action)
+
+
+def _add_shared(parser: CommandParser) -> None:
+    """`--json` and `--by`, before the action's name or after it."""
+    # Without a default of its own, so that an action's parser keeps what stood before its name.
+    absent = argparse.SUPPRESS
+    parser.add_argument("--json", action="store_true", default=absent, help="JSON for machines")
+    parser.add_argument(
+        "--by", metavar="LOGIN", default=absent, help="who does this (or SLIPWAY_BY)"
+    )

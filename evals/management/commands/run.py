@@ -1,0 +1,170 @@
+"""Eval runs from the command line."""
+
+from __future__ import annotations
+
+import csv
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from django.core.management.base import CommandParser
+
+from evals.models import Run
+from evals.selectors import runs, suites
+from evals.selectors.runs import Progress
+from evals.services import runs as services
+from evals.states import RunState
+from infra.cli import SlipwayCommand, add_actions
+from infra.errors import InvalidMove
+from releases.selectors.checkpoints import checkpoint_named
+
+POLL_S = 0.5
+# Where nobody watches a live line, a log gets one this often.
+PLAIN_LINE_EVERY_S = 10.0
+
+
+def start(parser: CommandParser) -> None:
+    """a checkpoint on a suite (`sql` or `sql@7`)"""
+    parser.add_argument("suite")
+    parser.add_argument("checkpoint")
+    parser.add_argument("--repeats", type=int, default=1, metavar="K")
+    parser.add_argument("--concurrency", type=int, default=4, metavar="N")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--key", default="", help="starting again with this key gives this run")
+    parser.add_argument("--wait", action="store_true", help="stay until it is over")
+
+
+def list_(parser: CommandParser) -> None:
+    """the newest runs"""
+    parser.add_argument("--suite", default="")
+    parser.add_argument("--checkpoint", default="")
+
+
+def show(parser: CommandParser) -> None:
+    """how far a run is, and its means"""
+    parser.add_argument("id", type=UUID)
+
+
+def export(parser: CommandParser) -> None:
+    """results as CSV: case_id,repeat,component,state,score"""
+    parser.add_argument("id", type=UUID)
+    parser.add_argument("path", type=Path)
+
+
+def cancel(parser: CommandParser) -> None:
+    """end a run"""
+    parser.add_argument("id", type=UUID)
+    parser.add_argument("--reason", required=True)
+
+
+class Command(SlipwayCommand):
+    help = "Eval runs: start, list, show, export, cancel."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        actions = {"start": start, "list": list_, "show": show, "export": export, "cancel": cancel}
+        add_actions(parser, actions)
+
+    def run(self, **options: Any) -> Any:
+        return getattr(self, f"run_{options['action']}")(options)
+
+    def run_start(self, options: dict[str, Any]) -> dict[str, Any]:
+        run = services.start_run(
+            actor=self.actor(options),
+            version=suites.version_named(options["suite"]),
+            checkpoint=checkpoint_named(options["checkpoint"]),
+            repeats=options["repeats"],
+            concurrency=options["concurrency"],
+            idempotency_key=options["key"],
+            seed=options["seed"],
+        )
+        self.say(f"run {run.pk}: {run}, {run.n_expected} items")
+        if options["wait"]:
+            self._wait(run)
+        return self._told(runs.run_with_id(run.pk))
+
+    def run_list(self, options: dict[str, Any]) -> list[dict[str, Any]]:
+        found = runs.runs(options["suite"], options["checkpoint"])[:50]
+        for run in found:
+            self.say(f"{run.pk}  {run.state:10} {run}")
+        return [{"id": str(run.pk), "state": run.state, "what": str(run)} for run in found]
+
+    def run_show(self, options: dict[str, Any]) -> dict[str, Any]:
+        return self._told(runs.run_with_id(options["id"]))
+
+    def run_export(self, options: dict[str, Any]) -> dict[str, Any]:
+        run = runs.run_with_id(options["id"])
+        with options["path"].open("w", newline="", encoding="utf-8") as file:
+            table = csv.writer(file)
+            table.writerow(("case_id", "repeat", "component", "state", "score"))
+            n_rows = 0
+            for row in runs.result_rows(run):
+                table.writerow(row)
+                n_rows += 1
+        self.say(f"{n_rows} rows written to {options['path']}")
+        return {"id": str(run.pk), "n_rows": n_rows, "path": str(options["path"])}
+
+    def run_cancel(self, options: dict[str, Any]) -> dict[str, Any]:
+        run = services.cancel_run(
+            actor=self.actor(options),
+            run=runs.run_with_id(options["id"]),
+            reason=options["reason"],
+        )
+        self.say(f"run {run.pk} is cancelled")
+        return {"id": str(run.pk), "state": run.state}
+
+    def _wait(self, run: Run) -> None:
+        """A live line until the run is over; InvalidMove when it did not complete."""
+        live = not self.as_json and sys.stdout.isatty()
+        shown_at, now = 0.0, runs.progress(run)
+        while not now.is_over:
+            if live:
+                self.stdout.write(f"\r\x1b[2K{progress_line(now)}", ending="")
+                self.stdout.flush()
+            elif time.monotonic() - shown_at >= PLAIN_LINE_EVERY_S:
+                self.say(progress_line(now))
+                shown_at = time.monotonic()
+            time.sleep(POLL_S)
+            now = runs.progress(run)
+        self.say(("\r\x1b[2K" if live else "") + progress_line(now))
+        if now.state is not RunState.COMPLETED:
+            why = f": {now.problem}" if now.problem else ""
+            raise InvalidMove("run_not_completed", f"The run is {now.state.value}{why}")
+
+    def _told(self, run: Run) -> dict[str, Any]:
+        now = runs.progress(run)
+        self.say(f"{run.pk}  {run}  {progress_line(now)}")
+        means = list(run.metrics.values("node", "n_cases", "n_missing", "mean", "lo", "hi"))
+        for mean in means:
+            self.say(f"  {mean['node'] or run.version.suite.name:32} {_shown(mean)}")
+        return {
+            "id": str(run.pk),
+            "suite": run.version.suite.name,
+            "version": run.version.number,
+            "checkpoint": run.checkpoint.name,
+            **asdict(now),
+            "nodes": means,
+        }
+
+
+def progress_line(now: Progress) -> str:
+    """`running 120/480, 8.3/s, 43 s to go, 3 failed, 0 errored`."""
+    parts = [f"{now.state.value} {now.done}/{now.total}"]
+    if not now.is_over:
+        parts.append(f"{now.per_second:.1f}/s")
+        parts.append("time to go unknown" if now.eta_s is None else f"{now.eta_s:.0f} s to go")
+    parts += [f"{now.failed} failed", f"{now.errored} errored"]
+    if now.refused:
+        parts.append(f"{now.refused} refused")
+    return ", ".join(parts)
+
+
+def _shown(mean: dict[str, Any]) -> str:
+    if mean["mean"] is None:
+        return "no scored case"
+    reach = "" if mean["lo"] is None else f" ({100 * mean['lo']:.1f}..{100 * mean['hi']:.1f})"
+    missing = f", {mean['n_missing']} missing" if mean["n_missing"] else ""
+    return f"{100 * mean['mean']:.1f}%{reach}, {mean['n_cases']} cases{missing}"
