@@ -16,7 +16,7 @@ PARAGRAPH_RULE = re.compile(r"\s?\*\*\*\s?")
 JSON_FENCE = re.compile(r"^```(?:json)?", re.IGNORECASE)
 SENTENCE_END = re.compile(r"[.!?…。！？]+[\"'”’)\]]*(?=\s|$)|[。！？]+")
 ABBREVIATION = re.compile(
-    r"(?:^|[\s(])(?:mr|mrs|ms|dr|prof|st|jr|sr|vs|e\.g|i\.e|inc|ltd|co|no|[a-z])\.$", re.IGNORECASE
+    r"(?:^|[\s(])(?:mr|mrs|ms|dr|prof|st|jr|sr|vs|e\.g|i\.e|inc|ltd|co|[a-z])\.$", re.IGNORECASE
 )
 POSTSCRIPTS = {"P.P.S": re.compile(r"p\.\s?p\.\s?s"), "P.S.": re.compile(r"p\.\s?s\.")}
 
