@@ -1,4 +1,4 @@
-"""A stage's item in a pipeline file, read as what a promotion is judged by. Pure."""
+"""A stage's policy, read as what a promotion is judged by. Pure."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def approval_rule(policy: Mapping[str, Any]) -> ApprovalRule:
     if not given:
         return ApprovalRule()
     groups = tuple(given.get("groups") or ())
-    return ApprovalRule(required=int(given.get("required", 1)), groups=groups)
+    return ApprovalRule(required=int(given.get("required", 0)), groups=groups)
 
 
 def expiry(policy: Mapping[str, Any]) -> timedelta:

@@ -1,0 +1,216 @@
+"""Loads what a decision rests on, for many promotions in a constant number of queries."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from infra.models import User
+from releases.gates.contract import Subject
+from releases.gates.facts import Facts, GateFact, HoldFact, VoteFact, WaiverFact
+from releases.gates.registry import kinds
+from releases.gates.terms import approval_rule
+from releases.models import (
+    Approval,
+    Checkpoint,
+    Evaluation,
+    GateOutcome,
+    Hold,
+    Promotion,
+    Stage,
+    Waiver,
+)
+from releases.promotions import Decision, GateReason, conclude
+from releases.states import OPEN_PROMOTIONS, Outcome, Vote
+
+Pair = tuple[UUID, UUID]
+
+
+def subject_of(promotion: Promotion) -> Subject:
+    """What every source of evidence looks its own rows up by."""
+    checkpoint, stage = promotion.checkpoint, promotion.stage
+    return Subject(
+        promotion_id=str(promotion.pk),
+        checkpoint_id=str(checkpoint.pk),
+        checkpoint_digest=checkpoint.checkpoint_digest,
+        family=checkpoint.family.name,
+        size=checkpoint.size,
+        stage_id=str(stage.pk),
+        stage=stage.name,
+        pipeline_id=str(stage.pipeline_id),
+    )
+
+
+def facts_of(promotion: Promotion, gates: tuple[GateFact, ...] = ()) -> Facts:
+    """The facts of one promotion as the rows are now."""
+    return facts_of_all([promotion], {promotion.pk: gates})[promotion.pk]
+
+
+def facts_of_all(
+    promotions: Sequence[Promotion], gates: dict[UUID, tuple[GateFact, ...]] | None = None
+) -> dict[UUID, Facts]:
+    """Facts by promotion; the promotions come with checkpoint, stage and owner loaded."""
+    votes, waivers, holds = _votes(promotions), _waivers(promotions), _holds(promotions)
+    return {
+        promotion.pk: Facts(
+            checkpoint_digest=promotion.checkpoint.checkpoint_digest,
+            stage=str(promotion.stage),
+            policy_digest=promotion.policy_digest,
+            gates=(gates or {}).get(promotion.pk, ()),
+            approvals=approval_rule(promotion.policy),
+            excluded=excluded_persons(promotion),
+            votes=tuple(votes[promotion.pk]),
+            waivers=tuple(waivers[promotion.checkpoint_id, promotion.stage_id]),
+            holds=tuple(holds[promotion.checkpoint_id] + holds[promotion.stage_id])
+            if promotion.state in OPEN_PROMOTIONS
+            else (),
+            expires_at=promotion.expires_at,
+        )
+        for promotion in promotions
+    }
+
+
+def excluded_persons(promotion: Promotion) -> dict[str, str]:
+    """Persons whose vote never counts here, and why; superusers are no exception."""
+    found = {str(promotion.checkpoint.owner_id): "owns the checkpoint"}
+    if promotion.requested_by_id is not None:
+        found[str(promotion.requested_by_id)] = "requested this promotion"
+    return found
+
+
+def groups_of_persons(person_ids: Iterable[UUID]) -> dict[UUID, frozenset[str]]:
+    """The groups that a person's active logins give now; nothing for one who left."""
+    held: dict[UUID, set[str]] = defaultdict(set)
+    logins = User.objects.filter(
+        person_id__in=set(person_ids), is_active=True, person__left_at__isnull=True
+    )
+    for person_id, group in logins.values_list("person_id", "groups__name"):
+        if group is not None:
+            held[person_id].add(group)
+    return {person_id: frozenset(groups) for person_id, groups in held.items()}
+
+
+def _votes(promotions: Sequence[Promotion]) -> dict[UUID, list[VoteFact]]:
+    found: dict[UUID, list[VoteFact]] = defaultdict(list)
+    approvals = list(
+        Approval.objects.filter(
+            promotion__in=[p.pk for p in promotions], voided_at__isnull=True
+        ).select_related("person")
+    )
+    groups = groups_of_persons(approval.person_id for approval in approvals)
+    for approval in approvals:
+        held = groups.get(approval.person_id, frozenset())
+        fact = VoteFact(
+            person_id=str(approval.person_id),
+            person=approval.person.name,
+            vote=Vote(approval.vote),
+            groups=held & set(approval.groups),
+            evidence_hash=approval.evidence_hash,
+            comment=approval.comment,
+        )
+        found[approval.promotion_id].append(fact)
+    return found
+
+
+def _waivers(promotions: Sequence[Promotion]) -> dict[Pair, list[WaiverFact]]:
+    found: dict[Pair, list[WaiverFact]] = defaultdict(list)
+    rows = Waiver.objects.filter(
+        checkpoint__in={p.checkpoint_id for p in promotions},
+        stage__in={p.stage_id for p in promotions},
+        confirmed_by__isnull=False,
+    ).select_related("asked_by", "confirmed_by")
+    for row in rows:
+        fact = WaiverFact(
+            gate_id=row.gate_id,
+            reason=row.reason,
+            asked_by=row.asked_by.name,
+            confirmed_by=row.confirmed_by.name,
+            expires_at=row.expires_at,
+        )
+        found[row.checkpoint_id, row.stage_id].append(fact)
+    return found
+
+
+def _holds(promotions: Sequence[Promotion]) -> dict[UUID, list[HoldFact]]:
+    found: dict[UUID, list[HoldFact]] = defaultdict(list)
+    on = Q(checkpoint__in={p.checkpoint_id for p in promotions}) | Q(
+        stage__in={p.stage_id for p in promotions}
+    )
+    for hold in holds_in_force().filter(on).order_by("placed_at"):
+        subject = hold.checkpoint or hold.stage
+        owner = hold.owner.name if hold.owner else "Slipway"
+        fact = HoldFact(subject=str(subject), reason=hold.reason, owner=owner)
+        found[subject.pk].append(fact)
+    return found
+
+
+def holds_in_force() -> QuerySet[Hold]:
+    """Every hold that nobody lifted."""
+    return Hold.objects.filter(lifted_at__isnull=True).select_related(
+        "checkpoint", "stage__pipeline", "owner"
+    )
+
+
+def newest_evaluations(promotion_ids: Iterable[UUID]) -> dict[UUID, Evaluation]:
+    """The last evaluation of each promotion, its outcomes loaded in gate order."""
+    rows = (
+        Evaluation.objects.filter(promotion__in=list(promotion_ids))
+        .order_by("promotion", "-number")
+        .distinct("promotion")
+        .prefetch_related("outcomes")
+    )
+    return {row.promotion_id: row for row in rows}
+
+
+def reason_of_row(row: GateOutcome) -> GateReason:
+    """A frozen outcome as the reason that it was."""
+    rule = kinds().get(row.kind)
+    return GateReason(
+        gate_id=row.gate_id,
+        kind=row.kind,
+        outcome=Outcome(row.outcome),
+        code=row.code,
+        sentence=row.sentence,
+        human=rule is not None and rule.human,
+        shadow=row.shadow,
+        observed=row.observed,
+        required=row.required,
+        owner=row.owner,
+        clears_at=row.clears_at,
+        inputs=row.inputs,
+    )
+
+
+def decisions_of(promotions: Sequence[Promotion], now: datetime) -> dict[UUID, Decision]:
+    """What the recorded outcomes, today's votes and today's holds say of each promotion."""
+    facts = facts_of_all(promotions)
+    newest = newest_evaluations(facts)
+    return {
+        promotion.pk: conclude(_frozen_gates(newest.get(promotion.pk)), facts[promotion.pk], now)
+        for promotion in promotions
+    }
+
+
+def _frozen_gates(evaluation: Evaluation | None) -> tuple[GateReason, ...]:
+    if evaluation is not None:
+        return tuple(reason_of_row(row) for row in evaluation.outcomes.all())
+    sentence = "The gates are being evaluated for the first time."
+    return (
+        GateReason(
+            gate_id="evaluation",
+            kind="evaluation",
+            outcome=Outcome.INCONCLUSIVE,
+            code="not_evaluated",
+            sentence=sentence,
+        ),
+    )
+
+
+def holds_on(checkpoint: Checkpoint, stage: Stage) -> QuerySet[Hold]:
+    """Holds that stop this checkpoint from moving into this stage, oldest first."""
+    on = Q(checkpoint=checkpoint) | Q(stage=stage)
+    return holds_in_force().filter(on).order_by("placed_at")

@@ -1,0 +1,111 @@
+"""Makes an approved promotion real: one transaction, after one more look at the evidence."""
+
+from __future__ import annotations
+
+from django.db import transaction
+
+from infra import audit, clock
+from infra.actors import Actor, system
+from infra.errors import PromotionBlocked
+from infra.roles import Role
+from releases.models import Promotion, Release, Stage
+from releases.selectors.promotions import OPEN, as_refusal_reason, decision_of, promotion_with_id
+from releases.services.promotions.evaluate import gather, moved_meanwhile, settle
+from releases.services.promotions.moves import first_sentence, locked, move, snapshot
+from releases.services.promotions.records import record_decision
+from releases.services.releases import go_live
+from releases.states import PromotionState
+
+_ATTEMPTS = 3
+
+
+def execute_when_approved(promotion: Promotion) -> Promotion:
+    """The promotion, executed when everything admits; a refusal at the last look stays recorded."""
+    if promotion.state == PromotionState.APPROVED:
+        _executed(system("scheduler"), promotion)
+    return promotion_with_id(promotion.pk)
+
+
+def execute_promotion(*, actor: Actor, promotion: Promotion) -> Release:
+    """The release it became; the same one when it was executed before.
+
+    Evidence, rights of the approvers and holds are looked at again; PromotionBlocked with every
+    reason when one of them no longer admits, and that is recorded.
+    """
+    actor.must("execute promotions", Role.RELEASE_MANAGER)
+    release = _executed(actor, promotion)
+    if release is not None:
+        return release
+    row = promotion_with_id(promotion.pk)
+    unmet = [as_refusal_reason(reason) for reason in decision_of(row).unmet]
+    message = f"{row} can't be executed ({row.state}): {first_sentence(unmet)}"
+    raise PromotionBlocked("promotion_blocked", message, unmet)
+
+
+def _executed(actor: Actor, promotion: Promotion) -> Release | None:
+    for _ in range(_ATTEMPTS):
+        gathered = gather(promotion, fresh=True)
+        with transaction.atomic():
+            row = _lock_all(promotion)
+            state = settle(actor, row, gathered)
+            if state is PromotionState.APPROVED:
+                return _promote(actor, row)
+        if state is not None:
+            return Release.objects.filter(promotion=promotion.pk).first()
+    raise moved_meanwhile(promotion)
+
+
+def _lock_all(promotion: Promotion) -> Promotion:
+    """Stage first, then every open promotion there in one order, so that no two can deadlock."""
+    Stage.objects.select_for_update(no_key=True).get(pk=promotion.stage_id)
+    rivals = Promotion.objects.filter(stage=promotion.stage_id, state__in=OPEN).order_by("pk")
+    list(rivals.select_for_update(no_key=True))
+    return locked(promotion.pk)
+
+
+def _promote(actor: Actor, row: Promotion) -> Release:
+    now = clock.now()
+    decision, before = decision_of(row), snapshot(row)
+    move(row, PromotionState.PROMOTED, now, "Every gate, approval and hold admitted it.")
+    release = go_live(actor=actor, promotion=row, now=now)
+    record = record_decision(row, decision, now)
+    audit.record(
+        actor=actor,
+        action="promotion.promoted",
+        subject=row,
+        before=before,
+        after={
+            **snapshot(row),
+            "release": str(release.pk),
+            "decision": str(record.pk),
+            "decision_hash": record.document_hash,
+        },
+        evidence_hash=decision.evidence_hash,
+    )
+    _supersede(actor, row)
+    return release
+
+
+def _supersede(actor: Actor, newest: Promotion) -> None:
+    """Older open requests for the same place end: their comparison was with another incumbent."""
+    older = Promotion.objects.filter(
+        stage=newest.stage,
+        checkpoint__size=newest.checkpoint.size,
+        state__in=OPEN,
+        requested_at__lt=newest.requested_at,
+    ).values_list("pk", flat=True)
+    for promotion_id in list(older):
+        row = locked(promotion_id)
+        before = snapshot(row)
+        row.superseded_by = newest
+        row.save(update_fields=["superseded_by"])
+        reason = f"{newest.checkpoint} was requested later and is live now."
+        move(row, PromotionState.SUPERSEDED, clock.now(), reason)
+        audit.record(
+            actor=actor,
+            action="promotion.superseded",
+            subject=row,
+            reason=reason,
+            before=before,
+            after=snapshot(row),
+        )
