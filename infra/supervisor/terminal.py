@@ -20,8 +20,8 @@ def say(line: str = "") -> None:
 
 
 def welcome(facts: Mapping[str, Any], runfile: str) -> str:
-    """The block with addresses, login and partner key; absent facts are left out."""
-    rows = [("Console", facts.get("console_url")), *_login(facts)]
+    """The block with addresses, logins and partner key; absent facts are left out."""
+    rows = [("Console", facts.get("console_url")), *_logins(facts)]
     rows.append(("Partner API", f"{facts['base_url']}/v1" if "base_url" in facts else None))
     rows.append(("Partner key", facts.get("partner_key")))
     rows.append(("Codename", facts.get("codename")))
@@ -31,10 +31,11 @@ def welcome(facts: Mapping[str, Any], runfile: str) -> str:
     return "\n".join(["", RULE, *body, RULE, ""])
 
 
-def _login(facts: Mapping[str, Any]) -> list[tuple[str, str | None]]:
+def _logins(facts: Mapping[str, Any]) -> list[tuple[str, str | None]]:
     users = facts.get("users") or {}
-    for role in ("admin", "release_manager"):
-        login = users.get(role)
-        if login:
-            return [("Admin login", f"{login.get('username')}  /  {login.get('password')}")]
-    return []
+    titles = {"admin": "Admin login", "release_manager": "Release mgr"}
+    return [
+        (title, f"{users[role].get('username')}  /  {users[role].get('password')}")
+        for role, title in titles.items()
+        if role in users
+    ]
