@@ -130,7 +130,7 @@ def _check(validator: Draft202012Validator, value: object, file: str, lines: _Li
         return
     path = list(error.absolute_path)
     line = lines if isinstance(lines, int) else lines.of(path)
-    message = "is set by the runner" if error.schema is False else error.message
+    message = "is set by the runner" if error.validator == "not" else error.message
     raise FormatError(file, message, line=line, field_name=_dotted(path))
 
 

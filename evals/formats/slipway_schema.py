@@ -8,16 +8,18 @@ from evals.states import CaseSource
 
 TEXT: dict[str, Any] = {"type": "string", "minLength": 1}
 SHARE: dict[str, Any] = {"type": "number", "minimum": 0, "maximum": 1}
+NEVER: dict[str, Any] = {"not": {}}
+"""The runner sets it; a suite may not."""
 REQUEST: dict[str, Any] = {
     "type": "object",
     "properties": {
         "max_tokens": {"type": "integer", "minimum": 1},
         "max_completion_tokens": {"type": "integer", "minimum": 1},
         "response_format": {"type": "object", "required": ["type"]},
-        "messages": False,
-        "model": False,
-        "stream": False,
-        "n": False,
+        "messages": NEVER,
+        "model": NEVER,
+        "stream": NEVER,
+        "n": NEVER,
     },
 }
 SUITE: dict[str, Any] = {
