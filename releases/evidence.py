@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -51,12 +52,19 @@ def gather_all(
     )
 
 
-def _gathered(
-    gate: Gate, subject: Subject, now: datetime, sources: Sequence[EvidenceSource]
-) -> Evidence:
-    source = next((source for source in sources if gate.kind in source.kinds), None)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """What `EVIDENCE_SOURCES` names; `broken` tells of those that could not be loaded."""
+
+    loaded: tuple[EvidenceSource, ...]
+    broken: tuple[str, ...]
+
+
+def _gathered(gate: Gate, subject: Subject, now: datetime, sources: Sources) -> Evidence:
+    source = next((source for source in sources.loaded if gate.kind in source.kinds), None)
     if source is None:
-        return Evidence(problem=f"no source of evidence knows the kind {gate.kind!r}.")
+        broken = "".join(f" ({problem})" for problem in sources.broken)
+        return Evidence(problem=f"no source of evidence knows the kind {gate.kind!r}{broken}.")
     try:
         return source.gather(gate, subject, now)
     except _FAILURES as error:
@@ -64,12 +72,18 @@ def _gathered(
         return Evidence(problem=f"{type(source).__name__}: {what}")
 
 
-def _new_sources() -> tuple[EvidenceSource, ...]:
-    return tuple(import_string(path)() for path in settings.EVIDENCE_SOURCES)
+def _new_sources() -> Sources:
+    loaded, broken = [], []
+    for path in settings.EVIDENCE_SOURCES:
+        try:
+            loaded.append(import_string(path)())
+        except ImportError as error:
+            broken.append(f"{path} can't be loaded: {error}")
+    return Sources(loaded=tuple(loaded), broken=tuple(broken))
 
 
 @functools.cache
-def _standing_sources() -> tuple[EvidenceSource, ...]:
+def _standing_sources() -> Sources:
     return _new_sources()
 
 

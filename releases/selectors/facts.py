@@ -159,8 +159,8 @@ def newest_evaluations(promotion_ids: Iterable[UUID]) -> dict[UUID, Evaluation]:
     """The last evaluation of each promotion, its outcomes loaded in gate order."""
     rows = (
         Evaluation.objects.filter(promotion__in=list(promotion_ids))
-        .order_by("promotion", "-number")
-        .distinct("promotion")
+        .order_by("promotion_id", "-number")
+        .distinct("promotion_id")
         .prefetch_related("outcomes")
     )
     return {row.promotion_id: row for row in rows}
