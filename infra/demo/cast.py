@@ -57,8 +57,13 @@ def actor(username: str) -> Actor:
     return people.actor_named(username)
 
 
+def _password(username: str) -> str:
+    # Short enough to be typed, 96 bits long.
+    return embedded.secret(f"login-{username}")[:16]
+
+
 def _login(member: Member) -> dict[str, str]:
-    password = embedded.secret(f"login-{member.username}")
+    password = _password(member.username)
     people.ensure_login(
         username=member.username,
         name=member.name,
@@ -71,7 +76,7 @@ def _login(member: Member) -> dict[str, str]:
 
 def _administrator() -> dict[str, str]:
     """The login that manages people and logins; it holds no role, so it decides nothing."""
-    password = embedded.secret("login-admin")
+    password = _password("admin")
     people.ensure_login(
         username="admin",
         name="Administrator",
