@@ -10,7 +10,7 @@ from evals import formats
 from evals.models import Run, Suite
 from evals.selectors.runs import newest_completed, progress, run_with_id
 from evals.selectors.suites import newest_published, suite_named
-from evals.services.comparisons import compare_runs
+from evals.services import comparisons
 from evals.services.runs import start_run
 from evals.services.suites import import_suite
 from evals.states import RunState
@@ -90,7 +90,7 @@ def compare(say: Say) -> str:
         ]
         if runs[0] is None or runs[1] is None:
             raise InvalidMove("no_runs", f"Suite {suite} has not been run on both checkpoints.")
-        comparison = compare_runs(candidate_run=runs[0], baseline_run=runs[1], margin=MARGIN)
+        comparison = comparisons.compare(candidate_run=runs[0], baseline_run=runs[1], margin=MARGIN)
         for node in comparison.nodes:
             say(f"     {node['sentence']}")
     return f"{CANDIDATE} against {INCUMBENT}"
