@@ -1,14 +1,27 @@
-"""The ASGI application: Django for the console and the management API."""
+"""The ASGI application: `/v1` is the gateway's, the rest is Django's console and management API."""
 
 from __future__ import annotations
 
-import importlib
 import os
-
-from django.core.asgi import get_asgi_application
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "infra.settings")
 
-application = get_asgi_application()
-# Makes the configured Celery application the one that tasks are sent by.
-importlib.import_module("infra.celery")
+from django.core.asgi import get_asgi_application
+
+from infra import gateway_asgi
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+django = get_asgi_application()
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    """ASGI: the gateway lives and dies with the server, whoever else is served by it."""
+    if scope["type"] == "lifespan" or gateway_asgi.is_gateway_path(scope.get("path", "")):
+        await gateway_asgi.application(scope, receive, send)
+    else:
+        await django(scope, receive, send)

@@ -1,0 +1,138 @@
+"""The `/v1` data plane as one ASGI application: no Django on its path, no statement either."""
+
+from __future__ import annotations
+
+import logging
+
+from alpha.gateway.catalog import list_models, show_model
+from alpha.gateway.chat import complete_chat
+from alpha.gateway.config import GatewayConfig
+from alpha.gateway.errors import SERVER, ClientGone, Refusal, invalid_key, not_ready
+from alpha.gateway.feedback import post_feedback, show_feedback
+from alpha.gateway.parts import Parts
+from alpha.gateway.wire import Call, Receive, Scope, Send
+from alpha.keys import parse_key, secret_matches
+from alpha.routing import KeyEntry, Table, is_usable, may_come_from
+from infra import clock
+
+log = logging.getLogger(__name__)
+ROOT = "/v1"
+BEARER = "bearer "
+
+
+class Gateway:
+    """Answers `/v1`; opened and closed by the server's lifespan."""
+
+    def __init__(self, config: GatewayConfig) -> None:
+        self._config = config
+        self._parts: Parts | None = None
+        self.n_failed_keys = 0
+
+    async def open(self) -> None:
+        self._parts = Parts(self._config)
+        await self._parts.open()
+
+    async def close(self) -> None:
+        parts, self._parts = self._parts, None
+        if parts is not None:
+            await parts.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        call = Call(scope, receive, send)
+        try:
+            await self._answer(call)
+        except Refusal as refusal:
+            await call.refuse(refusal)
+        except ClientGone:
+            return
+        except Exception as error:  # noqa: BLE001 - the client is owed an answer to any defect
+            # The error's own text may hold the body's: only where it happened is logged.
+            log.error("%s at %s", type(error).__name__, _place_of(error))
+            if not call.is_started:
+                await call.refuse(_broken())
+                return
+            raise ConnectionAbortedError("the answer broke off") from None
+
+    async def _answer(self, call: Call) -> None:
+        method, path = call.scope["method"], call.scope["path"].rstrip("/")
+        parts, table = self._ready()
+        match path.removeprefix(ROOT).split("/")[1:]:
+            case ["chat", "completions"]:
+                _only(method, "POST")
+                await complete_chat(parts, call, table, self._key(table, call))
+            case ["models"]:
+                _only(method, "GET")
+                await list_models(call, table, self._key(table, call))
+            case ["models", codename]:
+                _only(method, "GET")
+                await show_model(call, table, self._key(table, call), codename)
+            case ["feedback"]:
+                _only(method, "POST")
+                await post_feedback(parts, call, self._key(table, call))
+            case ["feedback", identifier]:
+                _only(method, "GET")
+                await show_feedback(parts, call, self._key(table, call), identifier)
+            case _:
+                raise Refusal(404, "unknown_url", f"Invalid URL ({method} {path[:200]}).")
+
+    def _ready(self) -> tuple[Parts, Table]:
+        table = self._parts.tables.current() if self._parts else None
+        if self._parts is None or table is None:
+            raise not_ready()
+        return self._parts, table
+
+    def _key(self, table: Table, call: Call) -> KeyEntry:
+        """The key of the call; Refusal 401, the same whatever is wrong with it."""
+        sent = call.header(b"authorization")
+        parsed = parse_key(sent[len(BEARER) :].strip()) if sent[:7].lower() == BEARER else None
+        entry = table.keys.get(parsed.public) if parsed else None
+        if parsed is None or entry is None:
+            self.n_failed_keys += 1
+            raise invalid_key()
+        matches = secret_matches(parsed.secret, entry.digest, self._config.key_pepper)
+        if not matches or not is_usable(entry, clock.now()):
+            self.n_failed_keys += 1
+            raise invalid_key()
+        if not may_come_from(entry, call.address):
+            raise Refusal(401, "ip_not_authorized", "This key is not used from this address.")
+        return entry
+
+
+def _only(method: str, allowed: str) -> None:
+    if method != allowed:
+        raise Refusal(
+            405,
+            "method_not_allowed",
+            f"Use {allowed} here, not {method[:20]}.",
+            headers=((b"allow", allowed.encode()),),
+        )
+
+
+def _broken() -> Refusal:
+    return Refusal(500, "internal_error", "The call could not be answered.", kind=SERVER)
+
+
+def _place_of(error: BaseException) -> str:
+    trace, place = error.__traceback__, "?"
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        place = f"{code.co_filename}:{trace.tb_lineno} in {code.co_name}"
+        trace = trace.tb_next
+    return place
+
+
+async def run_lifespan(gateway: Gateway, receive: Receive, send: Send) -> None:
+    """Open the gateway when the server starts, close it when it stops."""
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            try:
+                await gateway.open()
+            except OSError as error:
+                await send({"type": "lifespan.startup.failed", "message": f"gateway: {error}"})
+                return
+            await send({"type": "lifespan.startup.complete"})
+        elif message["type"] == "lifespan.shutdown":
+            await gateway.close()
+            await send({"type": "lifespan.shutdown.complete"})
+            return

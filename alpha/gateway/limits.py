@@ -1,0 +1,268 @@
+"""Limits of a grant, exact over all workers: one Valkey script at the start, one at the end.
+
+Requests count in a sliding minute; tokens and money are reserved at their upper bound and settled
+by what was used. A request without `max_tokens` may pass a limit by what it turns out to use, and
+only while nothing else of its grant runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from alpha.gateway.allowance import Allowance
+from alpha.gateway.config import GatewayConfig
+from alpha.gateway.errors import SERVER, Refusal
+from alpha.routing import GrantEntry
+
+log = logging.getLogger(__name__)
+NONE = -1
+OUT_OF_REACH = (RedisError, OSError, TimeoutError)
+Headers = tuple[tuple[bytes, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """The most that a request can use; `bounded` when it says itself where it ends."""
+
+    tokens: int
+    micros: int
+    bounded: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """A request that was let in; `scope` is empty where its grant has no limit."""
+
+    scope: str = ""
+    rates: Headers = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What a grant has used so far, by the usage table."""
+
+    micros: int
+    tokens_today: int
+    day: int
+
+
+Spending = Callable[[UUID, UUID], Awaitable[Spent]]
+
+
+class Limits:
+    """The worker's way to the counters."""
+
+    def __init__(self, config: GatewayConfig, spending: Spending) -> None:
+        self._config, self._spending = config, spending
+        patience = config.valkey_patience_s
+        self._redis: Redis = Redis.from_url(
+            config.redis_url,
+            socket_timeout=patience,
+            socket_connect_timeout=patience,
+            retry=Retry(NoBackoff(), 0),
+            decode_responses=True,
+        )
+        self._start, self._settle, self._seed = (
+            self._redis.register_script((Path(__file__).parent / name).read_text("utf-8"))
+            for name in ("start.lua", "settle.lua", "seed.lua")
+        )
+        self._live: dict[str, str] = {}
+        self._unsettled: dict[str, tuple[str, int, int]] = {}
+        self._allowance = Allowance(config.local_allowance)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def open(self) -> None:
+        self._tasks = [asyncio.create_task(self._keep(), name="gateway-leases")]
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        try:
+            await self._settle_again()
+        except OUT_OF_REACH as error:
+            log.warning("%d calls stay unsettled: %s", len(self._unsettled), error)
+        await self._redis.aclose()
+
+    async def start(
+        self, grant: GrantEntry, key_id: UUID, request: str, estimate: Callable[[], Estimate]
+    ) -> Admission:
+        """Reserve for a request; Refusal 402, 429 or 503."""
+        if not is_limited(grant):
+            return Admission()
+        scope, wanted = scope_of(grant.id, grant.partner_id), estimate()
+        try:
+            answer = await self._ask(scope, grant, request, wanted)
+        except OUT_OF_REACH as error:
+            if not self._allowance.takes(key_id, error):
+                raise limits_away() from error
+            return Admission(scope=scope)
+        self._allowance.counters_answer(key_id)
+        rates = rate_headers(grant, answer)
+        if answer[0]:
+            raise _refused(str(answer[0]), grant, int(answer[5]), rates)
+        self._live[request] = scope
+        return Admission(scope=scope, rates=rates)
+
+    async def _ask(
+        self, scope: str, grant: GrantEntry, request: str, wanted: Estimate
+    ) -> Sequence[Any]:
+        if self._allowance.is_waiting():
+            raise TimeoutError("the counters did not answer a moment ago")
+        limits = (
+            grant.requests_per_minute,
+            grant.concurrent_requests,
+            grant.tokens_per_minute,
+            grant.tokens_per_day,
+            grant.budget_micros,
+        )
+        told = [NONE if limit is None else limit for limit in limits]
+        bounded, lease = int(wanted.bounded), self._config.lease_s * 1000
+        arguments = [request, *told, wanted.tokens, wanted.micros, bounded, lease]
+        answer = await self._start(keys=[scope], args=arguments)
+        if answer[0] == "unseeded":
+            await self.seed(grant)
+            answer = await self._start(keys=[scope], args=arguments)
+        return answer
+
+    async def seed(self, grant: GrantEntry) -> None:
+        """Tell the counters what was spent; they know it only once they have been told."""
+        spent = await self._spending(grant.id, grant.partner_id)
+        scope = scope_of(grant.id, grant.partner_id)
+        await self._seed(keys=[scope], args=[spent.micros, spent.tokens_today, spent.day])
+
+    async def seed_missing(self, grants: Sequence[GrantEntry]) -> None:
+        """Seed, away from any request, the grants whose counters know nothing yet."""
+        for grant in grants:
+            if grant.budget_micros is None and grant.tokens_per_day is None:
+                continue
+            if not await self._redis.exists(f"{scope_of(grant.id, grant.partner_id)}:seeded"):
+                await self.seed(grant)
+
+    async def settle(self, admission: Admission, request: str, tokens: int, micros: int) -> None:
+        """Replace the reservation by what was used; tried again later when Valkey is away."""
+        if not admission.scope:
+            return
+        self._live.pop(request, None)
+        try:
+            await self._settle(keys=[admission.scope], args=[request, tokens, micros])
+        except OUT_OF_REACH:
+            self._unsettled[request] = (admission.scope, tokens, micros)
+
+    async def settle_rescued(self, events: Sequence[Mapping[str, Any]]) -> None:
+        """Settle calls whose own process is gone."""
+        for event in events:
+            scope = scope_of(UUID(event["grant_id"]), UUID(event["partner_id"]))
+            tokens = event["tokens_in_shown"] + event["tokens_out"]
+            request = UUID(event["request_id"]).hex
+            await self.settle(Admission(scope=scope), request, tokens, event["cost_micros"])
+
+    async def _keep(self) -> None:
+        """Renews the leases of running calls, and settles what could not be settled."""
+        while True:
+            await asyncio.sleep(self._config.lease_s / 9)
+            try:
+                await self._renew()
+                await self._settle_again()
+            except OUT_OF_REACH as error:
+                log.warning("the counters are out of reach: %s", error)
+
+    async def _renew(self) -> None:
+        if not self._live:
+            return
+        until = int((time.time() + self._config.lease_s) * 1000)
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for request, scope in self._live.items():
+                pipeline.zadd(f"{scope}:live", {request: until}, xx=True)
+            await pipeline.execute()
+
+    async def _settle_again(self) -> None:
+        for request, (scope, tokens, micros) in tuple(self._unsettled.items()):
+            await self._settle(keys=[scope], args=[request, tokens, micros])
+            self._unsettled.pop(request, None)
+
+
+def scope_of(grant_id: UUID, partner_id: UUID) -> str:
+    """Where a partner's counters under a grant lie; a cohort's grant limits each partner alone."""
+    return f"slipway:{{{grant_id.hex}:{partner_id.hex}}}"
+
+
+def is_limited(grant: GrantEntry) -> bool:
+    """Whether the grant has any limit."""
+    limits = (
+        grant.requests_per_minute,
+        grant.tokens_per_minute,
+        grant.concurrent_requests,
+        grant.tokens_per_day,
+        grant.budget_micros,
+    )
+    return any(limit is not None for limit in limits)
+
+
+def rate_headers(grant: GrantEntry, answer: Sequence[Any]) -> Headers:
+    """The `x-ratelimit-*` family as OpenAI spells it, for the limits that the grant has."""
+    _, left, reset, tokens_left, tokens_reset, _ = answer
+    headers: list[tuple[bytes, bytes]] = []
+    for name, limit, remaining, milliseconds in (
+        ("requests", grant.requests_per_minute, left, reset),
+        ("tokens", grant.tokens_per_minute, tokens_left, tokens_reset),
+    ):
+        if limit is not None and int(remaining) >= 0:
+            headers += [
+                (f"x-ratelimit-limit-{name}".encode(), str(limit).encode()),
+                (f"x-ratelimit-remaining-{name}".encode(), str(remaining).encode()),
+                (f"x-ratelimit-reset-{name}".encode(), _duration(int(milliseconds)).encode()),
+            ]
+    return tuple(headers)
+
+
+def _duration(milliseconds: int) -> str:
+    """As OpenAI writes it: 120ms, 7s, 6m0s."""
+    if milliseconds < 1000:
+        return f"{max(0, milliseconds)}ms"
+    minutes, seconds = divmod(math.ceil(milliseconds / 1000), 60)
+    return f"{minutes}m{seconds}s" if minutes else f"{seconds}s"
+
+
+def _refused(limit: str, grant: GrantEntry, retry_ms: int, rates: Headers) -> Refusal:
+    if limit == "budget_micros":
+        return Refusal(
+            402,
+            "insufficient_quota",
+            "The budget of this grant does not cover the request. Your contact can raise it.",
+            kind="insufficient_quota",
+            headers=rates,
+        )
+    words = limit.replace("_", " ")
+    return Refusal(
+        429,
+        "rate_limit_exceeded",
+        f"Rate limit reached: {getattr(grant, limit)} {words}. Try again later.",
+        kind="rate_limit_error",
+        retry_after=max(1, math.ceil(retry_ms / 1000)),
+        headers=rates,
+    )
+
+
+def limits_away() -> Refusal:
+    """Neither the counters nor what they would be told are at hand."""
+    return Refusal(
+        503,
+        "limits_unavailable",
+        "Limits can't be checked at the moment. Try again.",
+        kind=SERVER,
+        retry_after=2,
+    )

@@ -1,0 +1,114 @@
+"""What a gateway worker is made of; made once at its start, closed at its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg_pool import AsyncConnectionPool
+
+from alpha.gateway.config import GatewayConfig
+from alpha.gateway.errors import Refusal
+from alpha.gateway.hidden import HiddenPrompts
+from alpha.gateway.journal import Journal
+from alpha.gateway.limits import OUT_OF_REACH, Limits, Spent, limits_away
+from alpha.gateway.metering import Ledger
+from alpha.gateway.proxy import Upstreams
+from alpha.gateway.shipper import Shipper
+from alpha.gateway.table import TableKeeper
+from alpha.gateway.transcripts import Transcripts
+from alpha.routing import GrantEntry, Table
+
+log = logging.getLogger(__name__)
+CONNECT_S = 3
+SPENT = """
+SELECT coalesce(sum(cost_micros), 0)::bigint,
+    coalesce(sum(tokens_in_shown + tokens_out)
+        FILTER (WHERE started_at >= date_trunc('day', now(), 'UTC')), 0)::bigint,
+    floor(extract(epoch FROM now()) / 86400)::bigint
+FROM usage_event WHERE partner_id = %s AND grant_id = %s
+"""
+
+
+class Parts:
+    """The parts of one worker, opened and closed in order."""
+
+    def __init__(self, config: GatewayConfig) -> None:
+        self.config = config
+        self.pool: AsyncConnectionPool[Any] = AsyncConnectionPool(
+            config.database,
+            min_size=1,
+            max_size=4,
+            open=False,
+            kwargs={"autocommit": True, "connect_timeout": CONNECT_S},
+            name="gateway",
+        )
+        self.journal = Journal(config.journal_dir, config.segment_bytes)
+        self.ledger = Ledger(self.journal)
+        self.upstreams = Upstreams(config)
+        self.hidden = HiddenPrompts(self.upstreams)
+        self.limits = Limits(config, self._spent)
+        self.shipper = Shipper(config, self.journal, self.pool, self._rescued)
+        self.transcripts = Transcripts(config, self.pool)
+        self.tables = TableKeeper(config, self.pool, self._swapped)
+        self._background: set[asyncio.Task[Any]] = set()
+
+    async def open(self) -> None:
+        """Ready for calls; without PostgreSQL or Valkey too, which are then waited for."""
+        self.journal.open()
+        await self.upstreams.open()
+        await self.pool.open(wait=False)
+        self.limits.open()
+        self.shipper.start()
+        self.transcripts.start()
+        await self.tables.start()
+
+    async def close(self) -> None:
+        """Settle, ship and keep what is left, then let everything go."""
+        await self.tables.stop()
+        await self.hidden.close()
+        if self._background:
+            await asyncio.wait(self._background, timeout=CONNECT_S)
+        await self.limits.close()
+        await self.transcripts.stop()
+        await self.shipper.stop()
+        await self.upstreams.close()
+        await self.pool.close()
+        self.journal.close()
+
+    def in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run it beside the calls; `close` waits for it."""
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        return task
+
+    def _swapped(self, table: Table) -> None:
+        self.hidden.measure_all(table)
+        grants = [grant for held in table.grants.values() for grant in held]
+        self.in_background(self._seed(grants))
+
+    async def _seed(self, grants: Sequence[GrantEntry]) -> None:
+        try:
+            await self.limits.seed_missing(grants)
+        except (*OUT_OF_REACH, Refusal) as error:
+            log.warning("spending is not known to the counters yet: %s", error)
+
+    async def _spent(self, grant_id: UUID, partner_id: UUID) -> Spent:
+        """What the usage table says, with everything this worker has to tell in it."""
+        try:
+            await self.shipper.ship_own()
+            async with self.pool.connection(timeout=CONNECT_S) as connection:
+                cursor = await connection.execute(SPENT, [partner_id, grant_id])
+                row = await cursor.fetchone()
+        except psycopg.Error as error:
+            raise limits_away() from error
+        micros, tokens, day = row or (0, 0, 0)
+        return Spent(micros=micros, tokens_today=tokens, day=day)
+
+    async def _rescued(self, events: Sequence[Mapping[str, Any]]) -> None:
+        await self.limits.settle_rescued(events)

@@ -1,0 +1,163 @@
+"""One HTTP exchange over ASGI: what the client sent, and what it is sent back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from alpha.gateway.errors import ClientGone, Refusal
+from infra.ids import uuid7
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Headers = tuple[tuple[bytes, bytes], ...]
+
+JSON = (b"content-type", b"application/json")
+EVENT_STREAM: Headers = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    # Asks nginx in front not to hold chunks back.
+    (b"x-accel-buffering", b"no"),
+)
+
+
+class Call:
+    """A request being answered; every answer carries its own request id."""
+
+    __slots__ = (
+        "_receive",
+        "_send",
+        "client_gone",
+        "headers",
+        "is_started",
+        "rates",
+        "request_id",
+        "scope",
+    )
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scope, self._receive, self._send = scope, receive, send
+        self.request_id: UUID = uuid7()
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        # `x-ratelimit-*`, known once limits were asked.
+        self.rates: Headers = ()
+        self.client_gone = False
+        self.is_started = False
+
+    @property
+    def address(self) -> str:
+        """The client's address, as the server knows it."""
+        client = self.scope.get("client")
+        return client[0] if client else ""
+
+    def header(self, name: bytes) -> str:
+        """The header's text, "" when absent."""
+        return self.headers.get(name, b"").decode("latin-1")
+
+    async def json_object(self, limit_bytes: int, patience_s: float) -> dict[str, Any]:
+        """The body as a JSON object; Refusal 400, 408, 413."""
+        try:
+            async with asyncio.timeout(patience_s):
+                body = await self._body(limit_bytes)
+        except TimeoutError:
+            raise Refusal(408, "request_timeout", "The request body took too long.") from None
+        try:
+            value = orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            raise Refusal(
+                400,
+                "invalid_json",
+                f"The body is not valid JSON (line {error.lineno}, column {error.colno}).",
+            ) from None
+        if not isinstance(value, dict):
+            raise Refusal(400, "invalid_type", "The body must be a JSON object.")
+        return value
+
+    async def _body(self, limit_bytes: int) -> bytes:
+        announced = self.header(b"content-length")
+        if announced.isascii() and announced.isdigit() and int(announced) > limit_bytes:
+            raise _too_large(limit_bytes)
+        parts, size = [], 0
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            part = message.get("body", b"")
+            size += len(part)
+            if size > limit_bytes:
+                raise _too_large(limit_bytes)
+            parts.append(part)
+            if not message.get("more_body", False):
+                return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def start(self, status: int, headers: Headers) -> None:
+        """Send the status and headers: the request id, the rates, and `headers`; no others."""
+        self.is_started = True
+        own = (b"x-request-id", str(self.request_id).encode())
+        await self._send(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": [own, *self.rates, *headers],
+            }
+        )
+
+    async def write(self, body: bytes, *, more: bool) -> None:
+        """Send a piece of the body at once."""
+        await self._send({"type": "http.response.body", "body": body, "more_body": more})
+
+    async def reply(self, status: int, body: bytes, headers: Headers = ()) -> None:
+        """Send a whole JSON answer."""
+        length = (b"content-length", str(len(body)).encode())
+        await self.start(status, (JSON, length, *headers))
+        await self.write(body, more=False)
+
+    async def refuse(self, refusal: Refusal) -> None:
+        """Send a whole error."""
+        headers = refusal.headers
+        if refusal.retry_after is not None:
+            headers = (*headers, (b"retry-after", str(refusal.retry_after).encode()))
+        await self.reply(refusal.status, refusal.body(), headers)
+
+    async def _left(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    @contextmanager
+    def ending_with_client(self) -> Iterator[None]:
+        """Inside the block, the client's leaving stops the work at once: ClientGone."""
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a call is answered inside a task")
+        inside = True
+
+        def leave(watcher: asyncio.Task[None]) -> None:
+            if inside and not watcher.cancelled() and watcher.exception() is None:
+                self.client_gone = True
+                task.cancel()
+
+        watcher = asyncio.create_task(self._left())
+        watcher.add_done_callback(leave)
+        try:
+            yield
+        except asyncio.CancelledError:
+            if not self.client_gone:
+                raise
+            task.uncancel()
+            raise ClientGone from None
+        finally:
+            inside = False
+            watcher.cancel()
+
+
+def _too_large(limit_bytes: int) -> Refusal:
+    return Refusal(
+        413, "request_too_large", f"The body is larger than {limit_bytes:,} bytes: shorten it."
+    )
