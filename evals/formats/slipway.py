@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
 from evals import components, graders
+from evals.formats import yaml_text
 from evals.formats.contract import (
     DEFAULT_SHELF_DAYS,
     CaseSpec,
@@ -35,22 +36,12 @@ CASE_VALIDATOR = Draft202012Validator(CASE)
 UNSTORABLE = re.compile(r"(?<!\\)(?:\\\\)*\\u0000|[\ud800-\udfff]")
 
 
-class _TextDates(yaml.SafeLoader):
-    """YAML without its habit of turning an unquoted date into an object."""
-
-
-_TextDates.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
 def read(path: Path) -> SuiteSpec:
     """The suite in the folder; FormatError names file, line and field."""
     suite_path = path / SUITE_FILE
     text = _text(suite_path)
     document = _yaml(text, suite_path)
-    lines = _Lines(text)
+    lines = yaml_text.Lines(text)
     _check(SUITE_VALIDATOR, document, suite_path.name, lines)
     suite = _suite(document, lines)
     cases, scored = _cases(path / CASES_FILE, suite)
@@ -61,43 +52,10 @@ def read(path: Path) -> SuiteSpec:
 def write(suite: SuiteSpec, path: Path) -> None:
     """Write the folder's two files, the same bytes for the same suite."""
     path.mkdir(parents=True, exist_ok=True)
-    head = yaml.safe_dump(
-        _suite_as_json(suite),
-        sort_keys=False,
-        allow_unicode=True,
-        width=96,
-    )
+    head = yaml_text.dump(_suite_as_json(suite))
     (path / SUITE_FILE).write_text(head, encoding="utf-8", newline="\n")
     rows = "".join(canonical_json(case.as_json()) + "\n" for case in suite.cases)
     (path / CASES_FILE).write_text(rows, encoding="utf-8", newline="\n")
-
-
-class _Lines:
-    """Where in a YAML text each field stands."""
-
-    def __init__(self, text: str) -> None:
-        self._root = yaml.compose(text, Loader=_TextDates)
-
-    def of(self, path: Sequence[str | int]) -> int:
-        """The 1-based line of the deepest node on the path that exists."""
-        node = self._root
-        line = node.start_mark.line if node else 0
-        for part in path:
-            found = self._child(node, part)
-            if found is None:
-                break
-            line, node = found
-        return int(line) + 1
-
-    @staticmethod
-    def _child(node: yaml.Node | None, part: str | int) -> tuple[int, yaml.Node] | None:
-        if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            return node.value[part].start_mark.line, node.value[part]
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                if key.value == str(part):
-                    return key.start_mark.line, value
-        return None
 
 
 def _text(path: Path) -> str:
@@ -113,7 +71,7 @@ def _text(path: Path) -> str:
 
 def _yaml(text: str, path: Path) -> Any:
     try:
-        document = yaml.load(text, Loader=_TextDates)  # noqa: S506  a SafeLoader
+        document = yaml_text.load(text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         raise FormatError(path.name, f"is not YAML: {error.problem}", line=line) from error
@@ -124,7 +82,9 @@ def _yaml(text: str, path: Path) -> Any:
     return document
 
 
-def _check(validator: Draft202012Validator, value: object, file: str, lines: _Lines | int) -> None:
+def _check(
+    validator: Draft202012Validator, value: object, file: str, lines: yaml_text.Lines | int
+) -> None:
     error = best_match(validator.iter_errors(value))
     if error is None:
         return
@@ -138,7 +98,7 @@ def _dotted(path: Sequence[str | int]) -> str:
     return "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path).lstrip(".")
 
 
-def _suite(document: Mapping[str, Any], lines: _Lines) -> SuiteSpec:
+def _suite(document: Mapping[str, Any], lines: yaml_text.Lines) -> SuiteSpec:
     _check_components(document["components"], lines)
     for index, spec in enumerate(document["graders"]):
         _check_grader(spec, index, document["components"], lines)
@@ -157,7 +117,7 @@ def _suite(document: Mapping[str, Any], lines: _Lines) -> SuiteSpec:
     )
 
 
-def _check_components(declared: Mapping[str, str], lines: _Lines) -> None:
+def _check_components(declared: Mapping[str, str], lines: yaml_text.Lines) -> None:
     for label in declared:
         try:
             components.parse(label)
@@ -167,7 +127,7 @@ def _check_components(declared: Mapping[str, str], lines: _Lines) -> None:
 
 
 def _check_grader(
-    spec: Mapping[str, Any], index: int, declared: Mapping[str, str], lines: _Lines
+    spec: Mapping[str, Any], index: int, declared: Mapping[str, str], lines: yaml_text.Lines
 ) -> None:
     where = f"graders[{index}]"
     try:
@@ -187,7 +147,7 @@ def _undeclared(labels: Sequence[str]) -> str:
     return f"component {', '.join(labels)} is not under `components` in {SUITE_FILE}: declare it"
 
 
-def _date(document: Mapping[str, Any], lines: _Lines) -> datetime.date | None:
+def _date(document: Mapping[str, Any], lines: yaml_text.Lines) -> datetime.date | None:
     if "review_by" not in document:
         return None
     try:
@@ -198,7 +158,7 @@ def _date(document: Mapping[str, Any], lines: _Lines) -> datetime.date | None:
         raise FormatError(SUITE_FILE, message, line=line, field_name="review_by") from error
 
 
-def _policy(document: Mapping[str, Any], lines: _Lines) -> Policy:
+def _policy(document: Mapping[str, Any], lines: yaml_text.Lines) -> Policy:
     for index, pattern in enumerate(document.get("refusal_patterns", ())):
         try:
             re.compile(pattern)
