@@ -81,6 +81,7 @@ class Upstream:
     async def _main(self) -> None:
         self._loop, self._stopped = asyncio.get_running_loop(), asyncio.Event()
         application = web.Application(client_max_size=2**26)
+        application.router.add_get("/v1/models", self._models)
         application.router.add_post("/v1/chat/completions", self._chat)
         runner = web.AppRunner(application, handler_cancellation=True, shutdown_timeout=0.1)
         await runner.setup()
@@ -91,6 +92,9 @@ class Upstream:
         self._ready.set()
         await self._stopped.wait()
         await runner.cleanup()
+
+    async def _models(self, request: web.Request) -> web.Response:
+        return web.json_response({"object": "list", "data": [{"id": NAME}]}, headers=HEADERS)
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
