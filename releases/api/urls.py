@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from releases.api import checkpoints, deployments, pipelines
+from releases.api import audit, checkpoints, deployments, pipelines, promotions, releases
 
 urlpatterns = [
     *checkpoints.urlpatterns,
     *deployments.urlpatterns,
     *pipelines.urlpatterns,
+    *promotions.urlpatterns,
+    *releases.urlpatterns,
+    *audit.urlpatterns,
 ]

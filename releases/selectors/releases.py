@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 
 from infra import clock
 from infra.errors import NotFound
@@ -74,6 +74,17 @@ def release_at(
         there.filter(Q(ended_at__isnull=True) | Q(ended_at__gt=moment))
         .filter(Q(halted_at__isnull=True) | Q(halted_at__gt=moment))
         .first()
+    )
+
+
+def stages() -> QuerySet[Stage]:
+    """Every stage that is not retired, with `current_releases`."""
+    current = releases().filter(ended_at__isnull=True).order_by("size", "-arm")
+    return (
+        Stage.objects.filter(retired_at__isnull=True)
+        .select_related("pipeline__family")
+        .prefetch_related(Prefetch("releases", current, to_attr="current_releases"))
+        .order_by("pipeline__name", "position")
     )
 
 
