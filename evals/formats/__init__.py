@@ -21,7 +21,7 @@ def get(name: str) -> SuiteFormat:
     if name not in FORMATS:
         known = ", ".join(names())
         raise InvalidInput("format", f"unknown format {name!r}; the formats here are {known}")
-    return importlib.import_module(FORMATS[name])  # type: ignore[return-value]
+    return importlib.import_module(FORMATS[name])
 
 
 def read(name: str, path: Path) -> SuiteSpec:

@@ -8,7 +8,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, best_match
-from jsonschema_specifications import REGISTRY
+from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]
 from referencing.exceptions import Unresolvable
 
 from evals.graders.contract import (
@@ -49,13 +49,12 @@ def grade(spec: Mapping[str, Any], case: GradedCase, sample: Sample) -> Grade:
     # Its own registry: without one a remote $ref would be fetched over the network.
     validator = Draft202012Validator(_schema(spec, case), registry=REGISTRY)
     try:
-        error = best_match(validator.iter_errors(value))
+        problem = best_match(validator.iter_errors(value))
     except Unresolvable as missing:
         raise GraderError(GraderErrorKind.OTHER, f"the schema refers to {missing}") from missing
-    if error is None:
+    if problem is None:
         return single_grade(spec, case, 1.0, "the answer fits the schema")
-    where = error.json_path
-    return single_grade(spec, case, 0.0, f"{where}: {error.message}")
+    return single_grade(spec, case, 0.0, f"{problem.json_path}: {problem.message}")
 
 
 def _schema(spec: Mapping[str, Any], case: GradedCase) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import regex
+import regex  # type: ignore[import-untyped]
 
 from evals.graders import templates
 from evals.graders.contract import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from langdetect import DetectorFactory, LangDetectException, detect
+from langdetect import DetectorFactory, LangDetectException, detect  # type: ignore[import-untyped]
 
 # Without a seed the detector's answer on a short text changes from call to call.
 DetectorFactory.seed = 0

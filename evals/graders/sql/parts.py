@@ -93,7 +93,7 @@ def _with_texts(query: exp.Query, schema: Mapping[str, Mapping[str, str]]) -> ex
     return query
 
 
-def _drop_tables(expressions: Iterable[exp.Expression]) -> None:
+def _drop_tables(expressions: Iterable[exp.Expr]) -> None:
     for expression in expressions:
         for column in expression.find_all(exp.Column):
             column.set("table", None)
@@ -120,7 +120,7 @@ def _name_columns_by_table(query: exp.Query) -> None:
             column.set("table", exp.to_identifier(names.get(column.table, column.table)))
 
 
-def _conditions(query: exp.Query) -> Iterator[exp.Expression]:
+def _conditions(query: exp.Query) -> Iterator[exp.Expr]:
     """Every conjunct of WHERE, HAVING and ON, in one spelling."""
     for clause in query.find_all(exp.Where, exp.Having, exp.Join):
         condition = clause.args.get("on") if isinstance(clause, exp.Join) else clause.this
@@ -131,7 +131,7 @@ def _conditions(query: exp.Query) -> Iterator[exp.Expression]:
                 yield from _spelled(conjunct.unnest())
 
 
-def _spelled(condition: exp.Expression) -> Iterator[exp.Expression]:
+def _spelled(condition: exp.Expr) -> Iterator[exp.Expr]:
     if isinstance(condition, exp.Between):
         yield exp.GTE(this=condition.this.copy(), expression=condition.args["low"].copy())
         yield exp.LTE(this=condition.this.copy(), expression=condition.args["high"].copy())
@@ -147,7 +147,7 @@ def _spelled(condition: exp.Expression) -> Iterator[exp.Expression]:
         yield condition
 
 
-def _is_join(condition: exp.Expression) -> bool:
+def _is_join(condition: exp.Expr) -> bool:
     """An equation of columns of two tables, whether it stands in ON or in WHERE."""
     return (
         isinstance(condition, exp.EQ)
@@ -157,5 +157,5 @@ def _is_join(condition: exp.Expression) -> bool:
     )
 
 
-def _text(expression: exp.Expression) -> str:
+def _text(expression: exp.Expr) -> str:
     return expression.sql(dialect=DIALECT, normalize=True, comments=False)
