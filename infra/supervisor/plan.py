@@ -58,7 +58,8 @@ def product_plan(address: Address, listener_fd: int, *, demo: bool) -> Plan:
         services=_services(),
         migrate=Spec(
             name="migrate",
-            command=(*MANAGE, "migrate", "--noinput"),
+            # The worker runs the system checks when it starts; once is enough for a quick start.
+            command=(*MANAGE, "migrate", "--noinput", "--skip-checks"),
             log=logs / "migrate.log",
             environment={**environment, "SLIPWAY_DATABASE_ROLE": "owner"},
             restart=False,

@@ -78,11 +78,12 @@ class Product:
         self._run_step(self.plan.migrate)
         say("  database is up to date")
         self._start(self.server)
-        for spec in (self.plan.model, *self.plan.background):
-            if spec is not None:
-                self._start(Child(spec, self.mark))
         self._keep_bootstrap_facts()
         self._await_ready()
+        # Only now: people wait for the server, and a small machine starts one thing at a time.
+        for spec in (*self.plan.background, self.plan.model):
+            if spec is not None:
+                self._start(Child(spec, self.mark))
         say(f"  ready after {time.monotonic() - began:.1f} s")
         say(welcome(read_runfile(), str(runfile_path())))
 

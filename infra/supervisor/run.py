@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import signal
@@ -19,6 +20,15 @@ from infra.supervisor.product import Product
 from infra.supervisor.terminal import say
 
 LEAST_FREE_BYTES = 500_000_000
+DEFAULT_BIND = "127.0.0.1:8000"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `manage.py up` and `python -m infra.supervisor`."""
+    parser.add_argument(
+        "--bind", metavar="HOST:PORT", default=DEFAULT_BIND, help="default: %(default)s"
+    )
+    parser.add_argument("--no-demo", action="store_true", help="without the demo and its model")
 
 
 def run_product(bind: str, *, demo: bool) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from infra.embedded import EmbeddedError
-from infra.supervisor.run import run_product
+from infra.supervisor.run import add_arguments, run_product
 
 
 class Command(BaseCommand):
@@ -16,10 +16,7 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument(
-            "--bind", metavar="HOST:PORT", default="127.0.0.1:8000", help="default: %(default)s"
-        )
-        parser.add_argument("--no-demo", action="store_true", help="without the demo and its model")
+        add_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
