@@ -88,7 +88,9 @@ def _body(base_url: str, path: str, call: Callable[[], Any]) -> Any:
 
 def _names(body: Any) -> list[str]:
     rows = body.get("data") if isinstance(body, dict) else None
-    return [str(row["id"]) for row in rows or () if isinstance(row, dict) and "id" in row]
+    if not isinstance(rows, list):
+        return []
+    return [str(row["id"]) for row in rows if isinstance(row, dict) and "id" in row]
 
 
 def _not_listed(base_url: str, upstream_model: str, names: list[str]) -> str:
@@ -103,13 +105,18 @@ def _not_listed(base_url: str, upstream_model: str, names: list[str]) -> str:
 def _identity(base_url: str, upstream_model: str, body: Any) -> Identity:
     try:
         choice = body["choices"][0]
+        tokens = (body.get("usage") or {}).get("prompt_tokens")
         return Identity(
             model=str(body.get("model") or upstream_model),
             text=str(choice["message"].get("content") or ""),
-            finish_reason=choice.get("finish_reason"),
-            system_fingerprint=body.get("system_fingerprint"),
-            tokens_in=(body.get("usage") or {}).get("prompt_tokens"),
+            finish_reason=_text(choice.get("finish_reason")),
+            system_fingerprint=_text(body.get("system_fingerprint")),
+            tokens_in=tokens if isinstance(tokens, int) else None,
         )
     except (TypeError, KeyError, IndexError, AttributeError) as error:
         message = f"{base_url}/chat/completions answered something that is no chat completion."
         raise UpstreamError("upstream_probe_failed", message, retryable=False) from error
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)

@@ -187,6 +187,8 @@ class _Walk:
         if self.n_nodes > MAX_NODES or len(path) > MAX_DEPTH:
             raise _TooLarge()
         self.lines.setdefault(path, node.start_mark.line + 1)
+        if isinstance(node, yaml.CollectionNode) and not node.tag.endswith((":map", ":seq")):
+            self._add(path, node.start_mark.line + 1, f"{node.tag} is not supported")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):

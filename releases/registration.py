@@ -119,7 +119,7 @@ CHECKPOINT: dict[str, Any] = {
         "parent": {"type": "string", "minLength": 1, "maxLength": 120},
         "artifact_uri": {
             "type": "string",
-            "pattern": r"^(s3://[^/]|file:///).{0,480}$",
+            "pattern": r"^(s3://[^/]|file:///[^/]).{0,480}$",
             "description": "an artifact is a folder: s3://bucket/prefix or file:///folder",
         },
         "manifest": MANIFEST,

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.urls import path
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
@@ -188,21 +187,24 @@ class CheckpointDetailOut(CheckpointOut):
         return None if price is None else PriceOut(price).data
 
 
+class CheckpointFilter(serializers.Serializer):
+    """Which checkpoints are listed."""
+
+    family = serializers.CharField(required=False, allow_blank=True, max_length=60)
+    size = serializers.CharField(required=False, allow_blank=True, max_length=40)
+
+
 class Checkpoints(ListAPIView):
     """Registers checkpoints and lists them, newest first."""
 
     serializer_class = CheckpointOut
 
     def get_queryset(self) -> Any:
-        asked = self.request.query_params
-        return selectors.checkpoints(asked.get("family", ""), asked.get("size", ""))
+        asked = CheckpointFilter(data=self.request.query_params)
+        asked.is_valid(raise_exception=True)
+        return selectors.checkpoints(**asked.validated_data)
 
-    @extend_schema(
-        parameters=[
-            OpenApiParameter("family", OpenApiTypes.STR),
-            OpenApiParameter("size", OpenApiTypes.STR),
-        ]
-    )
+    @extend_schema(parameters=[CheckpointFilter])
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().get(request, *args, **kwargs)
 

@@ -18,6 +18,8 @@ from releases.models import Checkpoint, Codename, Family, Pipeline, PipelineVers
 from releases.policy import PipelineSpec, read_pipelines
 from releases.policy_changes import Change, changes
 from releases.selectors.pipelines import current_releases_in, current_version, live_stages
+from releases.selectors.promotions import open_promotions
+from releases.services.promotions import policy_changed
 from releases.services.stages import write_stages
 
 _APPLY_LOCK = 0x511B0A72
@@ -190,24 +192,24 @@ def _wanted(spec: PipelineSpec) -> dict[str, Any]:
 
 
 def _refuse_occupied(spec: PipelineSpec, standing: list[Stage]) -> None:
+    going = [stage for stage in standing if stage.name not in _wanted(spec)]
     reasons = []
-    for stage in standing:
-        if stage.name in _wanted(spec):
-            continue
+    for stage in going:
+        gone = f"Stage {stage.name} is not in {spec.document.file}, but"
         for release in current_releases_in(stage.pk):
-            sentence = (
-                f"Stage {stage.name} is not in {spec.document.file}, but {release.checkpoint.name} "
-                "is live there: demote it first."
-            )
-            reasons.append(
-                Reason(
-                    code="stage_occupied",
-                    sentence=sentence,
-                    observed={"stage": stage.name, "checkpoint": release.checkpoint.name},
-                )
-            )
+            name = release.checkpoint.name
+            reasons.append(_occupied(stage, name, f"{gone} {name} is live there: demote it first."))
+        for promotion in open_promotions().filter(stage=stage):
+            name = promotion.checkpoint.name
+            what = f"{gone} {name} waits for promotion into it: withdraw that first."
+            reasons.append(_occupied(stage, name, what))
     if reasons:
         raise InvalidMove("stage_occupied", reasons[0].sentence, reasons)
+
+
+def _occupied(stage: Stage, checkpoint: str, sentence: str) -> Reason:
+    observed = {"stage": stage.name, "checkpoint": checkpoint}
+    return Reason(code="stage_occupied", sentence=sentence, observed=observed)
 
 
 def _availability(spec: PipelineSpec, standing: list[Stage]) -> list[str]:
@@ -242,7 +244,8 @@ def _write(actor: Actor, spec: PipelineSpec, planned: PipelinePlan) -> None:
         applied_by=actor.name,
         applied_at=now,
     )
-    write_stages(pipeline=pipeline, version=version, spec=spec, now=now)
+    changed = write_stages(pipeline=pipeline, version=version, spec=spec, now=now)
+    policy_changed(actor=actor, stages=changed)
     audit.record(
         actor=actor,
         action="pipeline.applied",
