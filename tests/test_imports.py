@@ -22,7 +22,7 @@ COMPOSITION = (
     "infra/management/",
     "infra/settings.py",
 )
-OPEN_TO_APPS_ABOVE = ("selectors", "services", "models", "states", "apps")
+OPEN_TO_APPS_ABOVE = ("selectors", "services", "models", "states", "apps", "transcripts")
 PURE_OF = {
     "releases": ("states", "serving", "gates", "statistics", "promotions", "replay", "policy"),
     "alpha": ("states", "keys", "routing"),

@@ -9,11 +9,13 @@ from typing import Any
 
 from django.db.models import OuterRef, QuerySet, Subquery
 
-from evals.formats.contract import CaseSpec, SuiteSpec
+from evals.formats.contract import CaseSpec, SuiteSpec, sha256_of
 from evals.graders.contract import GradedCase, Policy
 from evals.models import Case, Suite, SuiteVersion
 from evals.states import CaseSource, VersionState
 from infra.errors import NotFound
+from releases.models import GateOutcome, Promotion
+from releases.states import OPEN_PROMOTIONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +139,26 @@ def head_of(version: SuiteVersion) -> SuiteSpec:
         policy=policy_of(version),
         canary=version.canary,
         request=version.request,
+    )
+
+
+def input_digests(version: SuiteVersion, reference: str) -> dict[str, str]:
+    """What a gate that names the suite as `reference` (`sql`, or `sql@7`) rests on, by name."""
+    judged = {"graders": version.graders, "policy": version.policy}
+    return {
+        f"suite {reference}": version.digest,
+        f"graders of {reference}": sha256_of(judged),
+    }
+
+
+def dependents(suite: Suite) -> QuerySet[Promotion]:
+    """Open promotions whose outcomes the next published version makes stale."""
+    resting = GateOutcome.objects.filter(
+        inputs__has_key=f"suite {suite.name}",
+        evaluation__promotion__state__in=[state.value for state in OPEN_PROMOTIONS],
+    )
+    return Promotion.objects.select_related("checkpoint", "stage__pipeline").filter(
+        pk__in=resting.values("evaluation__promotion")
     )
 
 

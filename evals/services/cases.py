@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from uuid import UUID
 
 from django.db import transaction
 
@@ -12,6 +11,7 @@ from alpha.models import Feedback
 from alpha.services import feedback as inbox
 from evals.formats.contract import CaseSpec
 from evals.models import Case, Suite, SuiteVersion
+from evals.selectors.transcripts import asked_of
 from evals.services import case_checks, drafts
 from evals.states import CaseSource
 from infra import audit
@@ -31,33 +31,36 @@ def add_case(
 ) -> Case:
     """Append a case to a draft; `components` declares labels that the draft has not yet."""
     drafts.must_edit(actor)
-    return append_case(actor, draft, case, components or {})
+    with transaction.atomic():
+        row = _append(draft, case, components or {})
+        _audit_added(actor, row)
+    return row
 
 
-def append_case(
-    actor: Actor,
+def _append(
     draft: SuiteVersion,
     case: CaseSpec,
     components: Mapping[str, str],
-    feedback_id: UUID | None = None,
+    feedback: Feedback | None = None,
 ) -> Case:
-    """As add_case, for a service that has checked already who asks."""
-    with transaction.atomic():
-        version = drafts.locked(draft)
-        version.components = {**version.components, **components}
-        case_checks.check_case(case, version.graders, version.components)
-        if version.cases.filter(case_id=case.case_id).exists():
-            message = f"{version} has a case {case.case_id!r} already: choose another id."
-            raise InvalidInput("case_id_taken", message)
-        last = version.cases.order_by("-position").values_list("position", flat=True).first()
-        row = drafts.case_row(version, case, 0 if last is None else last + 1)
-        row.feedback_id = feedback_id
-        row.save(force_insert=True)
-        version.n_cases = version.cases.count()
-        version.save(update_fields=["components", "n_cases"])
-        after = {"case_id": case.case_id, "digest": row.digest, "source": case.source.value}
-        audit.record(actor=actor, action="suite.case_added", subject=version, after=after)
+    version = drafts.locked(draft)
+    version.components = {**version.components, **components}
+    case_checks.check_case(case, version.graders, version.components)
+    if version.cases.filter(case_id=case.case_id).exists():
+        message = f"{version} has a case {case.case_id!r} already: choose another id."
+        raise InvalidInput("case_id_taken", message)
+    last = version.cases.order_by("-position").values_list("position", flat=True).first()
+    row = drafts.case_row(version, case, 0 if last is None else last + 1)
+    row.feedback = feedback
+    row.save(force_insert=True)
+    version.n_cases = version.cases.count()
+    version.save(update_fields=["components", "n_cases"])
     return row
+
+
+def _audit_added(actor: Actor, row: Case) -> None:
+    after = {"case_id": row.case_id, "digest": row.digest, "source": row.source}
+    audit.record(actor=actor, action="suite.case_added", subject=row.version, after=after)
 
 
 def remove_case(*, actor: Actor, draft: SuiteVersion, case_id: str, reason: str) -> None:
@@ -81,8 +84,8 @@ def case_from_feedback(
     actor: Actor,
     feedback: Feedback,
     suite: Suite,
-    messages: Sequence[Mapping[str, Any]],
     target: Any,
+    messages: Sequence[Mapping[str, Any]] | None = None,
     components: Sequence[str] = (),
     case_id: str = "",
     cluster: str = "",
@@ -91,26 +94,30 @@ def case_from_feedback(
 ) -> Case:
     """A case in the suite's next version, made from a partner's feedback, in one transaction.
 
-    `messages` are what the checkpoint is asked; the suite's graders judge against `target`. The
-    feedback is `in_suite` afterwards, and the case keeps the way back to it. Publishing needs an
-    editor of suites; whoever triages feedback may add to the draft.
+    `messages` are what the checkpoint is asked, by default those of the kept transcript; the
+    suite's graders judge against `target`. The feedback is `in_suite` afterwards, and the case
+    keeps the way back to it. Publishing needs an editor of suites; whoever triages feedback may
+    add to the draft.
     """
     actor.must("make cases from feedback", *TRIAGERS)
     if publish:
         drafts.must_edit(actor)
     spec = CaseSpec(
         case_id=case_id or f"feedback-{feedback.pk}",
-        input=messages,
+        input=asked_of(feedback) if messages is None else messages,
         target=target,
         components=components,
         cluster=cluster,
         source=CaseSource.FEEDBACK,
     )
     with transaction.atomic():
-        draft = drafts.open_draft(actor, suite)
-        row = append_case(actor, draft, spec, {}, feedback_id=feedback.pk)
+        draft, _ = drafts.ensure_draft(suite)
+        row = _append(draft, spec, {}, feedback)
+        stale: list[str] = []
+        if publish:
+            row.version, stale = drafts.freeze(actor, draft)
+        _audit_added(actor, row)
         inbox.mark_in_suite(actor=actor, feedback=feedback, reason=reason)
         if publish:
-            drafts.publish(actor=actor, draft=draft)
-    row.refresh_from_db()
+            drafts.audit_published(actor, row.version, stale)
     return row

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import transaction
 
 from evals.formats.contract import sha256_of
-from evals.models import Comparison, Run, SuiteVersion
+from evals.models import Comparison, Run
 from evals.selectors import comparisons as reads
 from evals.states import RunState
 from infra import clock
@@ -103,8 +103,3 @@ def _as_json(node: NodeComparison) -> dict[str, Any]:
         key: str(value) if isinstance(value, float) and not math.isfinite(value) else value
         for key, value in asdict(node).items()
     }
-
-
-def graders_digest(version: SuiteVersion) -> str:
-    """What the version's answers are judged by."""
-    return sha256_of({"graders": version.graders, "policy": version.policy})

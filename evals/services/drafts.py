@@ -15,6 +15,7 @@ from infra import audit, clock
 from infra.actors import Actor
 from infra.errors import InvalidMove
 from infra.roles import Role, Scope
+from releases.services.promotions import inputs_changed
 
 EDITORS = (Role.EVAL_OWNER, Role.RELEASE_MANAGER)
 CASES_AT_ONCE = 500
@@ -28,25 +29,26 @@ def must_edit(actor: Actor) -> None:
 def draft_of(*, actor: Actor, suite: Suite) -> SuiteVersion:
     """The suite's open draft; a new one begins as a copy of the newest published version."""
     must_edit(actor)
-    return open_draft(actor, suite)
-
-
-def open_draft(actor: Actor, suite: Suite) -> SuiteVersion:
-    """As draft_of, for a service that has checked already who asks."""
     with transaction.atomic():
-        row = Suite.objects.select_for_update().get(pk=suite.pk)
-        found = reads.draft(row)
-        if found is not None:
-            return found
-        newest = reads.newest_published(row)
-        if newest is None:
-            message = f"Suite {row.name} has no published version to start from: import one."
-            raise InvalidMove("nothing_published", message)
-        version = new_draft(row, reads.spec_of(newest))
-        _copy_cases(newest, version)
-        after = {"copied_from": str(newest)}
-        audit.record(actor=actor, action="suite.draft_opened", subject=version, after=after)
-    return version
+        draft, is_new = ensure_draft(suite)
+        if is_new:
+            audit.record(actor=actor, action="suite.draft_opened", subject=draft)
+    return draft
+
+
+def ensure_draft(suite: Suite) -> tuple[SuiteVersion, bool]:
+    """The suite's draft and whether it was begun just now; inside a transaction, not audited."""
+    row = Suite.objects.select_for_update().get(pk=suite.pk)
+    found = reads.draft(row)
+    if found is not None:
+        return found, False
+    newest = reads.newest_published(row)
+    if newest is None:
+        message = f"Suite {row.name} has no published version to start from: import one."
+        raise InvalidMove("nothing_published", message)
+    version = new_draft(row, reads.spec_of(newest))
+    _copy_cases(newest, version)
+    return version, True
 
 
 def discard_draft(*, actor: Actor, suite: Suite, reason: str) -> None:
@@ -65,22 +67,42 @@ def publish(*, actor: Actor, draft: SuiteVersion) -> SuiteVersion:
     """Freeze a draft under its digest; promotions that rest on the older version become stale."""
     must_edit(actor)
     with transaction.atomic():
-        version = locked(draft)
-        spec = reads.spec_of(version)
-        case_checks.check_suite(version.suite.name, spec)
-        older = reads.newest_published(version.suite)
-        digest = spec.digest()
-        if older is not None and older.digest == digest:
-            message = f"{version} holds exactly what {older} does: there is nothing to publish."
-            raise InvalidMove("nothing_changed", message)
-        version.state = VersionState.PUBLISHED.value
-        version.digest = digest
-        version.n_cases = len(spec.cases)
-        version.published_at = clock.now()
-        version.save(update_fields=["state", "digest", "n_cases", "published_at"])
-        after = {"digest": digest, "n_cases": version.n_cases}
-        audit.record(actor=actor, action="suite.published", subject=version, after=after)
+        version, stale = freeze(actor, draft)
+        audit_published(actor, version, stale)
     return version
+
+
+def freeze(actor: Actor, draft: SuiteVersion) -> tuple[SuiteVersion, list[str]]:
+    """The published version, and the promotions that became stale by it; not audited.
+
+    It locks promotions, so whatever audits in the same transaction does it afterwards: everyone
+    takes those two locks in this order.
+    """
+    version = locked(draft)
+    spec = reads.spec_of(version)
+    case_checks.check_suite(version.suite.name, spec)
+    older = reads.newest_published(version.suite)
+    digest = spec.digest()
+    if older is not None and older.digest == digest:
+        message = f"{version} holds exactly what {older} does: there is nothing to publish."
+        raise InvalidMove("nothing_changed", message)
+    version.state = VersionState.PUBLISHED.value
+    version.digest = digest
+    version.n_cases = len(spec.cases)
+    version.published_at = clock.now()
+    version.save(update_fields=["state", "digest", "n_cases", "published_at"])
+    touched = inputs_changed(
+        actor=actor,
+        digests=reads.input_digests(version, version.suite.name),
+        reason=f"{version} was published",
+    )
+    return version, [str(promotion) for promotion in touched]
+
+
+def audit_published(actor: Actor, version: SuiteVersion, stale: list[str]) -> None:
+    """The entry of a version that was frozen in this transaction."""
+    after = {"digest": version.digest, "n_cases": version.n_cases, "made_stale": stale}
+    audit.record(actor=actor, action="suite.published", subject=version, after=after)
 
 
 def refuse_open(suite: Suite) -> None:

@@ -44,12 +44,15 @@ def import_suite(*, actor: Actor, name: str, suite: SuiteSpec, publish: bool = T
         drafts.refuse_open(row)
         version = drafts.new_draft(row, suite)
         drafts.add_cases(version, suite.cases)
+        stale: list[str] = []
+        if publish:
+            version, stale = drafts.freeze(actor, version)
         if not is_new_suite:
             _describe(actor, row, suite)
         after = {"version": version.number, "n_cases": len(suite.cases)}
         audit.record(actor=actor, action="suite.imported", subject=version, after=after)
         if publish:
-            version = drafts.publish(actor=actor, draft=version)
+            drafts.audit_published(actor, version, stale)
     return Imported(version=version, is_new=True)
 
 

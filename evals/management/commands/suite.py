@@ -15,6 +15,7 @@ from evals.services import drafts
 from evals.services import suites as services
 from infra import clock
 from infra.cli import SlipwayCommand, add_actions
+from infra.errors import InvalidMove
 
 
 def import_(parser: CommandParser) -> None:
@@ -145,11 +146,15 @@ class Command(SlipwayCommand):
         return {"suite": suite.name, **asdict(found)}
 
     def run_publish(self, options: dict[str, Any]) -> dict[str, Any]:
-        suite = suites.suite_named(options["name"])
-        version = drafts.publish(
-            actor=self.actor(options), draft=drafts.draft_of(actor=self.actor(options), suite=suite)
-        )
+        suite, actor = suites.suite_named(options["name"]), self.actor(options)
+        draft = suites.draft(suite)
+        if draft is None:
+            raise InvalidMove("no_draft", f"Suite {suite.name} has no open draft to publish.")
+        stale = [str(promotion) for promotion in suites.dependents(suite)]
+        version = drafts.publish(actor=actor, draft=draft)
         self.say(f"{version} is published with {version.n_cases} cases")
+        for promotion in stale:
+            self.say(f"  stale by it: {promotion}")
         return {"suite": suite.name, "version": version.number, "digest": version.digest}
 
     def run_renew(self, options: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,222 @@
+"""What suites, runs and comparisons tell the gates that ask for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from evals.models import Comparison, Run, SuiteVersion
+from evals.selectors import health, runs, scores, suites
+from evals.services import comparisons
+from infra.errors import DomainError, NotFound
+from releases.gates.contract import Evidence, Gate, Subject
+from releases.models import Checkpoint, Release
+from releases.selectors.checkpoints import checkpoint_named
+from releases.states import Arm, ReleaseState
+
+KINDS = frozenset({"eval_floor", "eval_no_regression", "eval_improvement", "eval_fresh"})
+
+
+class _NotYet(Exception):
+    """There is no evidence yet; the message says which, and how to get it."""
+
+    def __init__(self, sentence: str, inputs: Mapping[str, str]) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.inputs = inputs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What one gate asks about."""
+
+    gate: Gate
+    subject: Subject
+    version: SuiteVersion
+    checkpoint: Checkpoint
+    inputs: Mapping[str, str]
+
+    @property
+    def confidence(self) -> float:
+        return float(self.gate.options.get("confidence", comparisons.DEFAULT_CONFIDENCE))
+
+    @property
+    def reference(self) -> str:
+        """The suite as the gate names it, pinned or not."""
+        return str(self.gate.options["suite"])
+
+
+class EvalEvidence:
+    """Evidence of the eval kinds: floors, comparisons, freshness."""
+
+    kinds = KINDS
+
+    def gather(self, gate: Gate, subject: Subject, now: datetime) -> Evidence:
+        """What is known now; `missing` names the command that would make it known."""
+        try:
+            asked = _asked(gate, subject)
+            observed, inputs, url = _GATHERERS[gate.kind](asked)
+        except _NotYet as missing:
+            return Evidence(missing=missing.sentence, inputs=missing.inputs)
+        except DomainError as refusal:
+            return Evidence(problem=refusal.message)
+        state, reason = health.suite_state(asked.version.suite, now.date())
+        shared = {
+            "suite": asked.version.suite.name,
+            "version": asked.version.number,
+            "suite_state": state.value,
+            "reason": reason,
+        }
+        return Evidence(observed={**shared, **observed}, inputs={**asked.inputs, **inputs}, url=url)
+
+
+Gathered = tuple[Mapping[str, Any], Mapping[str, str], str]
+
+
+def _asked(gate: Gate, subject: Subject) -> _Asked:
+    reference = str(gate.options["suite"])
+    base = {"checkpoint": subject.checkpoint_digest}
+    try:
+        version = suites.version_named(reference)
+    except NotFound as error:
+        raise _NotYet(f"{error.message} Import it with `manage.py suite import`.", base) from error
+    return _Asked(
+        gate=gate,
+        subject=subject,
+        version=version,
+        checkpoint=Checkpoint.objects.get(pk=subject.checkpoint_id),
+        inputs={**base, **suites.input_digests(version, reference)},
+    )
+
+
+def _floor(asked: _Asked) -> Gathered:
+    run = _run_of(asked, asked.checkpoint)
+    if asked.confidence == comparisons.DEFAULT_CONFIDENCE:
+        nodes = {
+            metric.node: {
+                "n": metric.n_cases,
+                "n_clusters": metric.n_clusters,
+                "n_missing": metric.n_missing,
+                "mean": metric.mean,
+                "lo": metric.lo,
+                "hi": metric.hi,
+            }
+            for metric in run.metrics.all()
+        }
+    else:
+        fields = ("n", "n_clusters", "n_missing", "mean", "lo", "hi")
+        means = scores.node_means(run, asked.confidence)
+        nodes = {
+            node: {name: getattr(mean, name) for name in fields} for node, mean in means.items()
+        }
+    return {"run_id": str(run.pk), "nodes": nodes}, {}, ""
+
+
+def _against_baseline(asked: _Asked) -> Gathered:
+    candidate = _run_of(asked, asked.checkpoint)
+    baseline = _run_of(asked, _baseline(asked))
+    margin = float(asked.gate.options.get("margin", 0.0))
+    made = _compared(asked, candidate, baseline, margin)
+    observed = {
+        "candidate": candidate.checkpoint.name,
+        "baseline": baseline.checkpoint.name,
+        "candidate_run": str(candidate.pk),
+        "baseline_run": str(baseline.pk),
+        "comparison_id": str(made.pk),
+        "nodes": nodes_of(made),
+        "n_unmatched": made.n_unmatched,
+        "n_errored": made.n_errored,
+        "anchor": None,
+    }
+    inputs = {"baseline": baseline.checkpoint.checkpoint_digest}
+    anchor = asked.gate.options.get("anchor")
+    if anchor is not None:
+        against = _run_of(asked, checkpoint_named(anchor["checkpoint"]))
+        other = _compared(asked, candidate, against, float(anchor["margin"]))
+        observed["anchor"] = {"checkpoint": anchor["checkpoint"], "nodes": nodes_of(other)}
+        inputs["anchor"] = against.checkpoint.checkpoint_digest
+    return observed, inputs, f"/console/comparisons/{made.pk}/"
+
+
+def _fresh(asked: _Asked) -> Gathered:
+    return {"review_by": asked.version.suite.review_by.isoformat()}, {}, ""
+
+
+_GATHERERS = {
+    "eval_floor": _floor,
+    "eval_no_regression": _against_baseline,
+    "eval_improvement": _against_baseline,
+    "eval_fresh": _fresh,
+}
+
+
+def nodes_of(comparison: Comparison) -> dict[str, dict[str, Any]]:
+    """The comparison's nodes as gates read them: verdicts uncorrected, adjusted p beside them."""
+    kept = (
+        "n n_clusters n_missing n_unshared delta lo hi p_regression p_worse mde "
+        "cases_to_settle is_hopeless verdict corrected_verdict doubt sentence"
+    ).split()
+    return {
+        node["node"]: {
+            **{name: node[name] for name in kept},
+            "adjusted_p_regression": node["p_regression_holm"],
+            "adjusted_p_worse": node["p_worse_holm"],
+        }
+        for node in comparison.nodes
+    }
+
+
+def _compared(asked: _Asked, candidate: Run, baseline: Run, margin: float) -> Comparison:
+    return comparisons.compare(
+        candidate_run=candidate,
+        baseline_run=baseline,
+        margin=margin,
+        confidence=asked.confidence,
+    )
+
+
+def _run_of(asked: _Asked, checkpoint: Checkpoint) -> Run:
+    """The checkpoint's newest completed run on the version; _NotYet with the command to type."""
+    run = runs.newest_completed(asked.version, checkpoint.pk)
+    if run is not None:
+        return run
+    going = runs.newest_open(asked.version, checkpoint.pk)
+    if going is not None:
+        now = runs.progress(going)
+        sentence = (
+            f"{checkpoint.name} is being run on {asked.version}: {now.done} of {now.total} done."
+        )
+    else:
+        sentence = (
+            f"{checkpoint.name} has no completed run on {asked.version}: start one with "
+            f"`manage.py run start {asked.reference} {checkpoint.name}`."
+        )
+    raise _NotYet(sentence, asked.inputs)
+
+
+def _baseline(asked: _Asked) -> Checkpoint:
+    """The incumbent of the named stage, or the named checkpoint."""
+    wanted = asked.gate.options["baseline"]
+    if "checkpoint" in wanted:
+        return checkpoint_named(wanted["checkpoint"])
+    subject = asked.subject
+    release = (
+        Release.objects.select_related("checkpoint")
+        .filter(
+            stage__pipeline_id=subject.pipeline_id,
+            stage__name=wanted["stage"],
+            family__name=subject.family,
+            size=subject.size,
+            arm=Arm.INCUMBENT.value,
+            ended_at__isnull=True,
+        )
+        .exclude(state=ReleaseState.ENDED.value)
+        .first()
+    )
+    if release is None:
+        what = f"{subject.family} {subject.size}"
+        sentence = f"Stage {wanted['stage']} has no incumbent of {what} to compare with."
+        raise _NotYet(sentence, asked.inputs)
+    return release.checkpoint
