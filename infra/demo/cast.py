@@ -30,7 +30,8 @@ class Member:
 CAST = (
     Member(username="release_manager", name="Rosa Meyer", roles=(Role.RELEASE_MANAGER,)),
     Member(username="second_release_manager", name="Sam Okafor", roles=(Role.RELEASE_MANAGER,)),
-    Member(username="engineer", name="Ed Lindqvist", roles=(Role.ENGINEER, Role.EVAL_OWNER)),
+    Member(username="engineer", name="Ed Lindqvist", roles=(Role.ENGINEER,)),
+    Member(username="eval_owner", name="Eva Novak", roles=(Role.EVAL_OWNER,)),
     Member(username="behaviour_reviewer", name="Bea Tanaka", roles=(Role.BEHAVIOUR_REVIEWER,)),
     Member(username="partner_manager", name="Pau Ferrer", roles=(Role.PARTNER_MANAGER,)),
     Member(username="auditor", name="Aya Haddad", roles=(Role.AUDITOR,)),
@@ -67,7 +68,7 @@ def _login(member: Member) -> dict[str, str]:
     people.ensure_login(
         username=member.username,
         name=member.name,
-        email=f"{member.username}@slipway.example",
+        email=f"{member.username.replace('_', '-')}@slipway.example",
         roles=member.roles,
         password=password,
     )

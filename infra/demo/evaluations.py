@@ -36,7 +36,7 @@ def import_suites() -> str:
     for name in SUITES:
         if not Suite.objects.filter(name=name).exists():
             spec = formats.read("slipway", _FOLDER / name)
-            import_suite(actor=actor("engineer"), name=name, suite=spec)
+            import_suite(actor=actor("eval_owner"), name=name, suite=spec)
         version = newest_published(suite_named(name))
         lines.append(f"{version} with {version.n_cases if version else 0} cases")
     return ", ".join(lines)
