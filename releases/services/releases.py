@@ -47,6 +47,7 @@ def halt_release(*, actor: Actor, release: Release, reason: str) -> Release:
 
 def resume_release(*, actor: Actor, release: Release, reason: str) -> Release:
     """The release that serves again: a row of its own, so that history shows the break."""
+    actor.must_be_person("resume a halted release")
     actor.must("resume releases", Role.RELEASE_MANAGER)
     _need(reason)
     with transaction.atomic():
