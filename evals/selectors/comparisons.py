@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -14,7 +14,9 @@ from evals.models import Comparison, Run
 from evals.selectors import scores
 from evals.selectors.scores import CaseScores
 from infra.errors import NotFound
-from releases.statistics.paired_cases import PairedCase
+
+if TYPE_CHECKING:
+    from releases.statistics.paired_cases import PairedCase
 
 Key = tuple[str, str]
 
@@ -70,6 +72,8 @@ def _by_key(run: Run) -> dict[Key, CaseScores]:
 
 
 def _pair(ours: CaseScores, theirs: CaseScores, node: str) -> PairedCase:
+    from releases.statistics.paired_cases import PairedCase  # NumPy: only where numbers are made
+
     return PairedCase(
         case_id=ours.case_id,
         candidate=ours.at(node),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evals import components, graders
 from evals.models import Case, Result, Run
 from evals.selectors.suites import graded_case
 from evals.states import SCORED
-from releases.statistics.means import NodeMean, ScoredCase, mean_nodes
+
+if TYPE_CHECKING:
+    from releases.statistics.means import NodeMean, ScoredCase
 
 _SCORED = frozenset(state.value for state in SCORED)
 
@@ -79,6 +81,8 @@ def nodes_of(cases: Iterable[CaseScores]) -> list[str]:
 
 def scored_nodes(cases: Sequence[CaseScores]) -> dict[str, list[ScoredCase]]:
     """The cases of each node, as `mean_nodes` takes them."""
+    from releases.statistics.means import ScoredCase  # SciPy: only where numbers are made
+
     return {
         node: [
             ScoredCase(case_id=case.case_id, scores=case.at(node), cluster=case.cluster)
@@ -91,5 +95,7 @@ def scored_nodes(cases: Sequence[CaseScores]) -> dict[str, list[ScoredCase]]:
 
 def node_means(run: Run, confidence: float = 0.95) -> dict[str, NodeMean]:
     """The run's mean on every node, with its interval."""
+    from releases.statistics.means import mean_nodes  # SciPy: only where numbers are made
+
     cases = case_scores(run)
     return mean_nodes(scored_nodes(cases), suite_name=run.version.suite.name, confidence=confidence)

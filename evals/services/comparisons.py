@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 
@@ -14,7 +14,9 @@ from evals.selectors import comparisons as reads
 from evals.states import RunState
 from infra import clock
 from infra.errors import InvalidInput, InvalidMove
-from releases.statistics.comparison import NodeComparison, compare_nodes
+
+if TYPE_CHECKING:
+    from releases.statistics.comparison import NodeComparison
 
 # Part of the digest: a change of the method makes every comparison anew.
 METHOD = "compare_nodes/1"
@@ -38,6 +40,8 @@ def compare(
     found = reads.comparisons().filter(input_digest=digest).first()
     if found is not None:
         return found
+    from releases.statistics.comparison import compare_nodes  # SciPy: only where numbers are made
+
     pairs = reads.paired(candidate_run, baseline_run)
     nodes = compare_nodes(
         pairs.nodes,

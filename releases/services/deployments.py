@@ -10,7 +10,6 @@ from django.db import IntegrityError, transaction
 from infra import audit, clock, secrets_by_reference
 from infra.actors import Actor
 from infra.errors import DomainError, InvalidInput, InvalidMove, UpstreamError
-from infra.identity_probe import probe
 from infra.lifecycles import check_move
 from infra.roles import Role, Scope
 from releases.models import Checkpoint, Deployment
@@ -49,20 +48,7 @@ def add_deployment(
         return _same(existing, values)
     place = Deployment(checkpoint=checkpoint, base_url=url, upstream_model=upstream_model, **values)
     _probe_into(place, skip_probe_reason)
-    try:
-        with transaction.atomic():
-            place.save(force_insert=True)
-            audit.record(
-                actor=actor,
-                action="deployment.added",
-                subject=place,
-                reason=skip_probe_reason,
-                after=_snapshot(place),
-            )
-    except IntegrityError as error:
-        raise InvalidMove(
-            "deployment_exists", f"{checkpoint.name} was deployed at {url} a moment ago."
-        ) from error
+    _insert(actor, place)
     return place
 
 
@@ -122,6 +108,23 @@ def normal_url(base_url: str) -> str:
     return parts.geturl().rstrip("/")
 
 
+def _insert(actor: Actor, place: Deployment) -> None:
+    try:
+        with transaction.atomic():
+            place.save(force_insert=True)
+            audit.record(
+                actor=actor,
+                action="deployment.added",
+                subject=place,
+                reason=place.probe_skipped_reason,
+                after=_snapshot(place),
+            )
+    except IntegrityError as error:
+        raise InvalidMove(
+            "deployment_exists", f"{place.checkpoint.name} was deployed there a moment ago: look."
+        ) from error
+
+
 def _must(actor: Actor, action: str) -> None:
     actor.must(action, Role.ENGINEER, Role.RELEASE_MANAGER, scope=Scope.REGISTER)
 
@@ -162,6 +165,8 @@ def _probe_into(deployment: Deployment, skip_probe_reason: str) -> None:
     if skip_probe_reason:
         return
     try:
+        from infra.identity_probe import probe  # the SDK is heavy, and few processes probe
+
         identity = probe(
             base_url=deployment.base_url,
             upstream_model=deployment.upstream_model,
