@@ -47,3 +47,9 @@ def test_one_graded_score_has_no_interval():
 def test_a_score_outside_its_range_is_refused_by_name(bad):
     with pytest.raises(ValueError, match=r"^scores\[0\]: "):
         mean_score([bad])
+
+
+@pytest.mark.parametrize("n", range(1, 200))
+def test_wilson_reaches_a_mean_at_the_end_of_the_scale(n):
+    assert wilson(n, n)[1] == 1.0
+    assert wilson(0, n)[0] == 0.0
