@@ -13,6 +13,7 @@ from evals.models import Result, Run, SuiteVersion
 from evals.states import ResultState, RunState
 from infra import clock
 from infra.errors import NotFound
+from releases.models import Checkpoint
 
 OVER = frozenset({RunState.COMPLETED, RunState.CANCELLED, RunState.FAILED})
 # The rate of a run is that of its last seconds, not of its whole life.
@@ -65,6 +66,18 @@ def newest_completed(version: SuiteVersion, checkpoint_id: UUID) -> Run | None:
     """The checkpoint's newest completed run on the version; None without one."""
     found = runs(state=RunState.COMPLETED.value)
     return found.filter(version=version, checkpoint_id=checkpoint_id).first()
+
+
+def completed_run(version: SuiteVersion, checkpoint: Checkpoint) -> Run:
+    """As newest_completed; NotFound with the command that would make one."""
+    run = newest_completed(version, checkpoint.pk)
+    if run is None:
+        message = (
+            f"{checkpoint.name} has no completed run on {version}: start one with "
+            f"`manage.py run start {version} {checkpoint.name}`."
+        )
+        raise NotFound("no_completed_run", message)
+    return run
 
 
 def newest_open(version: SuiteVersion, checkpoint_id: UUID) -> Run | None:

@@ -13,6 +13,7 @@ from django.core.management import call_command
 
 from evals import formats
 from evals.models import Run, SuiteVersion
+from releases.models import Checkpoint
 from tests import builders as cast
 from tests.evals import builders
 from tests.evals.upstream import Upstream
@@ -119,3 +120,24 @@ def test_json_may_stand_before_the_action_or_after_it() -> None:
     call_command("suite", "--json", "list", stdout=before)
     call_command("suite", "list", "--json", stdout=after)
     assert json.loads(before.getvalue()) == json.loads(after.getvalue()) == []
+
+
+def test_compare_prints_a_sentence_a_component(upstream: Upstream) -> None:
+    version = builders.published(40)
+    with pytest.raises(SystemExit) as ended:
+        builders.served(upstream.base_url, "new")
+        builders.served(upstream.base_url, "old")
+        said("compare", "new", "old", "--suite", "echo")
+    assert ended.value.code == 1
+    for name in ("new", "old"):
+        builders.execute(builders.start(version, Checkpoint.objects.get(name=name)))
+    lines = said("compare", "new", "old", "--suite", "echo", "--margin", "0.2").splitlines()
+    assert lines[0] == "new against old on echo@1"
+    assert [line.strip().split(":")[0] for line in lines[1:]] == [
+        "echo",
+        "echo",
+        "echo.first",
+        "echo.second",
+    ]
+    found = told("compare", "new", "old", "--suite", "echo", "--margin", "0.2")
+    assert (found["version"], len(found["nodes"]), found["nodes"][0]["delta"]) == (1, 4, 0.0)
