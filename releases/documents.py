@@ -33,7 +33,9 @@ def _pattern(
         yield ValidationError(f"{instance!r} does not match {pattern!r}")
 
 
-Validator = validators.extend(Draft202012Validator, {"pattern": _pattern})
+Validator: Any = validators.extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator, {"pattern": _pattern}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,14 +146,15 @@ def error_problems(
 ) -> Iterator[Problem]:
     """One schema error, below `prefix`, in a person's words."""
     path = [*prefix, *error.absolute_path]
+    schema: Any = error.schema
     if error.validator == "additionalProperties" and isinstance(error.instance, dict):
-        known = list(error.schema.get("properties", ()))
+        known = list(schema.get("properties", ()))
         for key in sorted(set(error.instance) - set(known)):
             near = difflib.get_close_matches(key, known, 1)
             hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
             yield document.problem([*path, key], f"unknown key; {hint}")
     elif error.validator == "pattern":
-        hint = error.schema.get("description", f"must match {error.validator_value}")
+        hint = schema.get("description", f"must match {error.validator_value}")
         yield document.problem(path, f"{error.instance!r}: {hint}")
     else:
         message = error.message if len(error.message) < 300 else f"{error.message[:300]}…"
@@ -181,10 +184,10 @@ class _Walk:
         self.problems: list[Problem] = []
         self.n_nodes = 0
 
-    def value(self, node: yaml.Node, path: Path) -> Any:
+    def value(self, node: yaml.Node | None, path: Path) -> Any:
         """The node's value; _TooLarge beyond the limits."""
         self.n_nodes += 1
-        if self.n_nodes > MAX_NODES or len(path) > MAX_DEPTH:
+        if node is None or self.n_nodes > MAX_NODES or len(path) > MAX_DEPTH:
             raise _TooLarge()
         self.lines.setdefault(path, node.start_mark.line + 1)
         if isinstance(node, yaml.CollectionNode) and not node.tag.endswith((":map", ":seq")):

@@ -53,7 +53,7 @@ def _twice(document: Document, stages: Stages) -> Iterator[Problem]:
             yield document.problem(["stages", index, "name"], f"the stage {name} is there twice")
         names.add(name)
         for size, codename in _table(stage.get("codenames")).items():
-            path = ["stages", index, "codenames", size]
+            path: Path = ("stages", index, "codenames", size)
             if codename in codenames:
                 yield document.problem(path, f"{codename} is a codename of {codenames[codename]}")
             codenames[str(codename)] = f"{name} ({size})"
@@ -61,7 +61,7 @@ def _twice(document: Document, stages: Stages) -> Iterator[Problem]:
         for number, gate in enumerate(_items(stage, "gates")):
             gate_id = _table(gate).get("id")
             if isinstance(gate_id, str) and gate_id in ids:
-                path = ["stages", index, "gates", number, "id"]
+                path = ("stages", index, "gates", number, "id")
                 yield document.problem(path, f"the gate id {gate_id} is there twice in {name}")
             ids.add(str(gate_id))
 
