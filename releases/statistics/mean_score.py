@@ -57,6 +57,6 @@ def wilson(passed: int, n: int, confidence: float = 0.95) -> tuple[float, float]
     share = passed / n
     center = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = np.sqrt(z2 * share * (1 - share) / n + z2**2 / (4 * n**2)) / (1 + z2 / n)
-    # At the ends of the scale the bound is the end itself; rounding must not fall short of the mean.
+    # At the ends of the scale the bound is the end itself: rounding must not fall short of it.
     lo = 0.0 if passed == 0 else max(0.0, float(center - half))
     return lo, 1.0 if passed == n else min(1.0, float(center + half))
