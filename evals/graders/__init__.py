@@ -38,12 +38,6 @@ COMMON_PROPERTIES: Mapping[str, Any] = {
     "name": {"type": "string", "minLength": 1},
     "weight": {"type": "number", "exclusiveMinimum": 0},
     "pass_threshold": {"type": "number", "minimum": 0, "maximum": 1},
-    "components": {
-        "type": "array",
-        "items": {"type": "string"},
-        "minItems": 1,
-        "uniqueItems": True,
-    },
 }
 
 

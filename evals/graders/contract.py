@@ -110,6 +110,15 @@ class Policy:
     """Regular expressions; an answer in which one is found is a refusal."""
 
 
+COMPONENTS: Mapping[str, Any] = {
+    "type": "array",
+    "items": {"type": "string"},
+    "minItems": 1,
+    "uniqueItems": True,
+}
+"""Schema of the settings' `components`, for graders whose one score goes to all of them."""
+
+
 class Grader(Protocol):
     """A grader is a module, or any object, with these names."""
 

@@ -12,6 +12,7 @@ from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]
 from referencing.exceptions import Unresolvable
 
 from evals.graders.contract import (
+    COMPONENTS,
     Grade,
     GradedCase,
     GraderError,
@@ -26,7 +27,7 @@ from evals.graders.contract import (
 SCHEMA: Mapping[str, Any] = {
     "type": "object",
     "additionalProperties": False,
-    "properties": {"schema": {"type": ["object", "boolean"]}},
+    "properties": {"components": COMPONENTS, "schema": {"type": ["object", "boolean"]}},
 }
 TARGET_SCHEMA: Mapping[str, Any] = {}
 LONGEST = 1_000_000

@@ -9,6 +9,7 @@ from typing import Any
 
 from evals.graders import templates
 from evals.graders.contract import (
+    COMPONENTS,
     Grade,
     GradedCase,
     GraderSpecError,
@@ -22,6 +23,7 @@ SCHEMA: Mapping[str, Any] = {
     "type": "object",
     "additionalProperties": False,
     "properties": {
+        "components": COMPONENTS,
         "input": {"type": "string"},
         "take": {"enum": ["last", "first", "only"]},
         "absolute": {"type": "number", "minimum": 0},

@@ -9,6 +9,7 @@ import regex  # type: ignore[import-untyped]
 
 from evals.graders import templates
 from evals.graders.contract import (
+    COMPONENTS,
     Grade,
     GradedCase,
     GraderError,
@@ -24,6 +25,7 @@ SCHEMA: Mapping[str, Any] = {
     "required": ["pattern"],
     "additionalProperties": False,
     "properties": {
+        "components": COMPONENTS,
         "pattern": {"type": "string", "minLength": 1},
         "input": {"type": "string"},
         "match": {"enum": ["search", "fullmatch"]},

@@ -6,13 +6,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from evals.graders import templates
-from evals.graders.contract import Grade, GradedCase, Sample, single_grade, single_labels
+from evals.graders.contract import (
+    COMPONENTS,
+    Grade,
+    GradedCase,
+    Sample,
+    single_grade,
+    single_labels,
+)
 
 SCHEMA: Mapping[str, Any] = {
     "type": "object",
     "required": ["operation"],
     "additionalProperties": False,
     "properties": {
+        "components": COMPONENTS,
         "input": {"type": "string"},
         "reference": {"type": "string"},
         "operation": {"enum": ["eq", "ne", "like", "ilike"]},

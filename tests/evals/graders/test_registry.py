@@ -71,6 +71,7 @@ BAD_SPECS: list[tuple[str, Mapping[str, Any], str, str]] = [
     ("weight of nothing", {**IS_PARIS, "weight": 0}, "weight", "0"),
     ("threshold", {**IS_PARIS, "pass_threshold": 2}, "pass_threshold", "2"),
     ("bad label", {**IS_PARIS, "components": ["a", "b..c"]}, "components[1]", "b..c"),
+    ("labels of its own", {"type": "sql", "components": ["a"]}, "", "components"),
     ("bad part", {"type": "sql", "parts": ["table", "rows"]}, "parts[1]", "rows"),
 ]
 
