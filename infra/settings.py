@@ -230,8 +230,17 @@ EVIDENCE_SOURCES = [
     "evals.evidence.EvalEvidence",
 ]
 
-# The console's first page: functions that each bring one section, in this order.
-BRIEF_SECTIONS: list[str] = []
+# Pages of the console are composed of sections: functions that each bring one, in this order.
+BRIEF_SECTIONS = [
+    "releases.console.sections.what_waits",
+    "releases.console.sections.what_is_live",
+    "evals.console.sections.newest_runs",
+    "evals.console.sections.suites_at_risk",
+    "alpha.console.sections.newest_feedback",
+    "alpha.console.sections.traffic_today",
+]
+CHECKPOINT_SECTIONS = ["evals.console.sections.runs_of_checkpoint"]
+STAGE_SECTIONS = ["alpha.console.sections.who_may_call"]
 
 REAUTHENTICATE_WITHIN_S = int(number("SLIPWAY_REAUTHENTICATE_WITHIN_S", 12 * 3600))
 DEMO = flag("SLIPWAY_DEMO", default=True)
@@ -242,5 +251,10 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": text("SLIPWAY_LOG_LEVEL", "INFO")},
-    "loggers": {"django.request": {"level": "ERROR"}},
+    "loggers": {
+        "django.request": {"level": "ERROR"},
+        # The openai SDK's transport tells of every call.
+        "httpx": {"level": "WARNING"},
+        "httpx2": {"level": "WARNING"},
+    },
 }

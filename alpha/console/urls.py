@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from alpha.console.calls import CallsPage
+from alpha.console.feedback import FeedbackPage
+from alpha.console.partners import PartnerPage, PartnersPage
+
+urlpatterns: list[URLPattern] = [
+    path("partners/", PartnersPage.as_view(), name="console-partners"),
+    path("partners/<uuid:partner_id>/", PartnerPage.as_view(), name="console-partner"),
+    path("calls/", CallsPage.as_view(), name="console-calls"),
+    path("feedback/", FeedbackPage.as_view(), name="console-feedback"),
+]

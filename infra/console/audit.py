@@ -8,6 +8,7 @@ from django import forms
 from django.db.models import Q, QuerySet
 
 from infra import audit
+from infra.console.fields import NoForm
 from infra.console.pages import Page, page_of
 from infra.models import AuditEntry
 
@@ -20,16 +21,12 @@ class AuditSearch(forms.Form):
     action = forms.CharField(required=False, max_length=80, label="Action")
 
 
-class CheckChain(forms.Form):
-    """Nothing to fill in: a walk over the chain."""
-
-
 class AuditPage(Page):
     """The log, newest first, with its search; a form walks the whole chain."""
 
     template_name = "console/audit.html"
     title = "Audit"
-    forms = {"check": CheckChain}
+    forms = {"check": NoForm}
 
     def context(self) -> dict[str, Any]:
         search = AuditSearch(self.request.GET, auto_id="search-%s")

@@ -10,19 +10,36 @@ from django.urls import reverse
 PAGES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
     (
         "",
-        (("Brief", "wb_twilight", "admin:index"),),
+        (
+            ("Brief", "wb_twilight", "admin:index"),
+            ("Board", "view_kanban", "console-board"),
+            ("Promotions", "rule", "console-promotions"),
+            ("Checkpoints", "deployed_code", "console-checkpoints"),
+        ),
     ),
     (
         "Evals",
-        (),
+        (
+            ("Compare", "difference", "console-compare"),
+            ("Suites", "checklist", "console-suites"),
+            ("Runs", "play_circle", "console-runs"),
+        ),
     ),
     (
         "Alpha",
-        (),
+        (
+            ("Feedback", "forum", "console-feedback"),
+            ("Partners & keys", "handshake", "console-partners"),
+            ("Calls", "swap_horiz", "console-calls"),
+        ),
     ),
     ("Trace", (("Audit", "history", "console-audit"),)),
 )
 RECORDS: tuple[tuple[str, str, str], ...] = (
+    ("Pipelines", "account_tree", "admin:releases_pipeline_changelist"),
+    ("Deployments", "dns", "admin:releases_deployment_changelist"),
+    ("Prices", "payments", "admin:releases_price_changelist"),
+    ("Decision records", "gavel", "admin:releases_decisionrecord_changelist"),
     ("Service keys", "key", "admin:infra_servicekey_changelist"),
     ("People", "group", "admin:infra_person_changelist"),
     ("Logins", "badge", "admin:infra_user_changelist"),

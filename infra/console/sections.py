@@ -1,15 +1,17 @@
-"""What an app brings to the first page."""
+"""Parts that an app brings to a page which does not know that app."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from django.utils.module_loading import import_string
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """A titled part of the Brief: its template and what that template shows."""
+    """A titled part of a page: its template and what that template shows."""
 
     title: str
     template: str
@@ -17,3 +19,21 @@ class Section:
     link: str = ""
     link_text: str = ""
     content: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sections:
+    """A page's sections, by column."""
+
+    main: list[Section]
+    side: list[Section]
+
+
+def sections_of(paths: Iterable[str], **subject: Any) -> Sections:
+    """What the functions at those dotted paths make of the subject, in their order."""
+    makers: list[Callable[..., Section]] = [import_string(path) for path in paths]
+    made = [make(**subject) for make in makers]
+    return Sections(
+        main=[section for section in made if section.column == "main"],
+        side=[section for section in made if section.column == "side"],
+    )

@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from releases.console.board import BoardPage, PromotionsPage
+from releases.console.checkpoints import CheckpointPage, CheckpointsPage
+from releases.console.promotion import PromotionPage
+from releases.console.stage import StagePage
+
+urlpatterns: list[URLPattern] = [
+    path("board/", BoardPage.as_view(), name="console-board"),
+    path("checkpoints/", CheckpointsPage.as_view(), name="console-checkpoints"),
+    path("checkpoints/<uuid:checkpoint_id>/", CheckpointPage.as_view(), name="console-checkpoint"),
+    path("promotions/", PromotionsPage.as_view(), name="console-promotions"),
+    path("promotions/<uuid:promotion_id>/", PromotionPage.as_view(), name="console-promotion"),
+    path("stages/<uuid:stage_id>/", StagePage.as_view(), name="console-stage"),
+]

@@ -92,6 +92,12 @@ def points(value: float | None) -> str:
 
 
 @register.filter
+def points_or_word(value: float | str | None) -> str:
+    """As `points`; an end without bound, kept as a word, stays a word."""
+    return "no bound" if isinstance(value, str) else points(value)
+
+
+@register.filter
 def micros(value: int | None, currency: str = "") -> str:
     """Integer micro-units as an amount of money."""
     return "–" if value is None else f"{value / 1_000_000:,.4f} {currency}".strip()

@@ -1,0 +1,157 @@
+"""Partners: who tries checkpoints early, with which access, and what they used."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q
+from django.http import HttpResponse
+from django.urls import reverse
+
+from alpha import selectors
+from alpha.console.forms import JoinCohort, NewCohort, NewGrant, NewKey, NewPartner, RevokeRow
+from alpha.models import Cohort, Grant, Key, Partner
+from alpha.services import grants, keys, partners
+from alpha.services.grants import Consent, Quotas
+from infra import clock
+from infra.console.fields import WhyForm, end_of
+from infra.console.pages import Crumbs, Page
+from infra.errors import NotFound
+from infra.roles import Role
+
+MANAGERS = (Role.PARTNER_MANAGER, Role.RELEASE_MANAGER)
+_QUOTAS = ("requests_per_minute", "tokens_per_minute", "concurrent_requests", "tokens_per_day")
+
+
+class PartnersPage(Page):
+    """All partners and cohorts."""
+
+    template_name = "alpha/partners.html"
+    title = "Partners & keys"
+    forms = {"partner": NewPartner, "cohort": NewCohort}
+    made: Partner | None = None
+
+    def context(self) -> dict[str, Any]:
+        return {
+            "partners": selectors.partners(),
+            "cohorts": Cohort.objects.prefetch_related("partners", "grants__stage__pipeline"),
+            "may_manage": self.actor.may(*MANAGERS),
+        }
+
+    def do_partner(self, data: dict[str, Any]) -> str:
+        self.made = partners.make_partner(actor=self.actor, **data)
+        return f"{self.made} is a partner now: grant a stage and issue a key."
+
+    def do_cohort(self, data: dict[str, Any]) -> str:
+        cohort = partners.make_cohort(actor=self.actor, name=data["name"])
+        return f"Cohort {cohort} exists now."
+
+    def after(self, name: str) -> str:
+        if self.made is None:
+            return super().after(name)
+        return reverse("console-partner", args=[self.made.pk])
+
+
+class PartnerPage(Page):
+    """One partner: grants, keys, cohorts and usage."""
+
+    template_name = "alpha/partner.html"
+    forms = {
+        "key": NewKey,
+        "revoke_key": RevokeRow,
+        "grant": NewGrant,
+        "revoke_grant": RevokeRow,
+        "join": JoinCohort,
+        "end": WhyForm,
+    }
+    partner: Partner
+
+    def load(self, **kwargs: Any) -> None:
+        found = Partner.objects.filter(pk=kwargs["partner_id"]).first()
+        if found is None:
+            raise NotFound("no_such_partner", "There is no such partner.")
+        self.partner = found
+
+    def heading(self) -> str:
+        return self.partner.name
+
+    def crumbs(self) -> Crumbs:
+        return [("Partners", reverse("console-partners")), (self.partner.name, "")]
+
+    def context(self) -> dict[str, Any]:
+        found = list(self.partner.keys.select_related("created_by"))
+        used = selectors.last_used(found)
+        now = clock.now()
+        return {
+            "partner": self.partner,
+            "keys": [(key, used.get(key.pk)) for key in found],
+            "grants": self._grants(),
+            "in_force": {grant.pk for grant in selectors.grants_in_force(self.partner, now)},
+            "now": now,
+            "usage": selectors.usage_by_codename(self.partner),
+            "cohorts": self.partner.cohorts.all(),
+            "n_cohorts": Cohort.objects.count(),
+            "may_manage": self.actor.may(*MANAGERS),
+        }
+
+    def _grants(self) -> list[Grant]:
+        mine = Q(partner=self.partner) | Q(cohort__members__partner=self.partner)
+        rows = Grant.objects.filter(mine).select_related("stage__pipeline", "cohort")
+        return list(rows.prefetch_related("stage__codenames"))
+
+    def do_key(self, data: dict[str, Any]) -> HttpResponse:
+        key, secret = keys.issue_key(
+            actor=self.actor,
+            partner=self.partner,
+            name=data["name"],
+            expires_at=end_of(data["expires_on"]),
+            allowed_addresses=data["addresses"],
+        )
+        answer = self.shown(issued=key, secret=secret)
+        answer["Cache-Control"] = "no-store"
+        return answer
+
+    def do_revoke_key(self, data: dict[str, Any]) -> str:
+        key = Key.objects.filter(pk=data["id"], partner=self.partner).first()
+        if key is None:
+            raise NotFound("no_such_key", f"{self.partner} has no such key.")
+        keys.revoke_key(actor=self.actor, key=key, reason=data["reason"])
+        return f"{key} is revoked: its next request is refused."
+
+    def do_grant(self, data: dict[str, Any]) -> str:
+        accepted = data["terms_accepted_by"]
+        grant = grants.make_grant(
+            actor=self.actor,
+            partner=self.partner,
+            stage=data["stage"],
+            ends_at=end_of(data["ends_on"]),
+            quotas=Quotas(**{name: data[name] for name in _QUOTAS}),
+            consent=Consent(
+                terms_version=data["terms_version"],
+                accepted_by=accepted,
+                transcripts=data["transcript_consent"],
+                transcript_days=data["transcript_days"],
+            ),
+        )
+        return f"{self.partner} may call {grant.stage} now."
+
+    def do_revoke_grant(self, data: dict[str, Any]) -> str:
+        grant = self._own_grant(data["id"])
+        grants.revoke_grant(actor=self.actor, grant=grant, reason=data["reason"])
+        return f"The grant to {grant.stage} is revoked: the next request is refused."
+
+    def _own_grant(self, grant_id: UUID) -> Grant:
+        found = Grant.objects.select_related("stage__pipeline", "partner").filter(pk=grant_id)
+        grant = found.filter(partner=self.partner).first()
+        if grant is None:
+            raise NotFound("no_such_grant", f"{self.partner} has no such grant of its own.")
+        return grant
+
+    def do_join(self, data: dict[str, Any]) -> str:
+        partners.join_cohort(actor=self.actor, cohort=data["cohort"], partner=self.partner)
+        return f"{self.partner} is in {data['cohort']} now."
+
+    def do_end(self, data: dict[str, Any]) -> str:
+        partners.end_partner(actor=self.actor, partner=self.partner, reason=data["reason"])
+        return f"{self.partner} has ended: its keys and grants are revoked."

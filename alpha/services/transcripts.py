@@ -1,0 +1,29 @@
+"""What was said in a call, for those who triage feedback."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from alpha.models import Feedback
+from alpha.transcripts import read_transcript
+from infra.actors import Actor
+from infra.errors import NotFound
+from infra.roles import Role
+
+READERS = (
+    Role.PARTNER_MANAGER,
+    Role.BEHAVIOUR_REVIEWER,
+    Role.EVAL_OWNER,
+    Role.RELEASE_MANAGER,
+)
+
+
+def conversation_of(*, actor: Actor, feedback: Feedback) -> dict[str, Any] | None:
+    """The call's `{"request", "reply"}`; None when no text is kept. NotPermitted for others."""
+    actor.must("read partners' conversations", *READERS)
+    if feedback.request_id is None:
+        return None
+    try:
+        return read_transcript(feedback.request_id)
+    except NotFound:
+        return None

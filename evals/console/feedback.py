@@ -1,0 +1,90 @@
+"""One piece of feedback: the call, what was said, and the case it becomes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.http import HttpResponseRedirect
+from django.urls import reverse
+
+from alpha import selectors as alpha_reads
+from alpha.models import Feedback
+from alpha.services import feedback as inbox
+from alpha.services.transcripts import READERS, conversation_of
+from alpha.states import FeedbackState
+from evals.console.forms import CaseForm, FeedbackWhy
+from evals.models import Case, Suite
+from evals.services.cases import TRIAGERS, case_from_feedback
+from evals.services.drafts import EDITORS
+from infra.console.pages import Crumbs, Page
+from infra.errors import NotFound
+
+
+class FeedbackItemPage(Page):
+    """Reads one remark and turns it into an eval case, or puts it aside."""
+
+    template_name = "evals/feedback_item.html"
+    forms = {"case": CaseForm, "dismiss": FeedbackWhy, "reopen": FeedbackWhy}
+    feedback: Feedback
+
+    def load(self, **kwargs: Any) -> None:
+        found = alpha_reads.inbox().filter(pk=kwargs["feedback_id"]).first()
+        if found is None:
+            raise NotFound("no_such_feedback", "There is no such feedback.")
+        self.feedback = found
+        self.conversation = None
+        if self.actor.may(*READERS):
+            self.conversation = conversation_of(actor=self.actor, feedback=found)
+
+    def heading(self) -> str:
+        return f"Feedback of {self.feedback.partner.name}"
+
+    def crumbs(self) -> Crumbs:
+        return [("Feedback", reverse("console-feedback")), (self.heading(), "")]
+
+    def form_options(self, name: str) -> dict[str, Any]:
+        if name != "case":
+            return {}
+        messages = (self.conversation or {}).get("request", {}).get("messages", [])
+        asked = json.dumps(messages, indent=2, ensure_ascii=False) if messages else ""
+        return {
+            "initial": {
+                "messages": asked,
+                "target": self.feedback.correction,
+                "reason": self.feedback.comment[:2000],
+            }
+        }
+
+    def context(self) -> dict[str, Any]:
+        item = self.feedback
+        return {
+            "item": item,
+            "event": alpha_reads.usage_event(item.request_id, item.partner_id),
+            "conversation": self.conversation,
+            "may_read": self.actor.may(*READERS),
+            "cases": Case.objects.filter(feedback=item).select_related("version__suite"),
+            "may_triage": self.actor.may(*READERS),
+            "may_make_case": self.actor.may(*TRIAGERS) and item.state == FeedbackState.NEW,
+            "may_publish": self.actor.may(*EDITORS),
+            "examples": self._examples(),
+        }
+
+    def _examples(self) -> list[Case]:
+        """One case of each suite, so that its form can be copied."""
+        newest = Case.objects.filter(version__suite__in=Suite.objects.all())
+        ordered = newest.order_by("version__suite__name", "-version__number", "position")
+        return list(ordered.distinct("version__suite__name").select_related("version__suite"))
+
+    def do_case(self, data: dict[str, Any]) -> HttpResponseRedirect:
+        case = case_from_feedback(actor=self.actor, feedback=self.feedback, **data)
+        address = reverse("console-suite", args=[data["suite"].name])
+        return HttpResponseRedirect(f"{address}?version={case.version.number}&case={case.pk}")
+
+    def do_dismiss(self, data: dict[str, Any]) -> str:
+        inbox.dismiss(actor=self.actor, feedback=self.feedback, reason=data["reason"])
+        return "Put aside; it stays readable under its state."
+
+    def do_reopen(self, data: dict[str, Any]) -> str:
+        inbox.reopen(actor=self.actor, feedback=self.feedback, reason=data["reason"])
+        return "Taken up again."

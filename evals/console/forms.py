@@ -1,0 +1,126 @@
+"""What people fill in about suites, runs, comparisons and feedback."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django import forms
+
+from evals.models import Suite, SuiteVersion
+from evals.states import VersionState
+from infra.console.fields import WhyForm, day_field, reason_field, text_field
+from releases.models import Checkpoint
+
+
+def published_versions() -> Any:
+    """Versions that a checkpoint can run on, the newest of each suite first."""
+    found = SuiteVersion.objects.filter(state=VersionState.PUBLISHED.value)
+    return found.select_related("suite").order_by("suite__name", "-number")
+
+
+def runnable_checkpoints() -> Any:
+    return Checkpoint.objects.order_by("-registered_at")
+
+
+class StartRun(forms.Form):
+    """A checkpoint on a suite's version."""
+
+    version = forms.ModelChoiceField(SuiteVersion.objects.none(), empty_label=None, label="Suite")
+    checkpoint = forms.ModelChoiceField(Checkpoint.objects.none(), empty_label=None)
+    repeats = forms.IntegerField(min_value=1, max_value=100, initial=1)
+    concurrency = forms.IntegerField(
+        min_value=1, max_value=1024, initial=4, help_text="Calls at once."
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["version"].queryset = published_versions()  # type: ignore[attr-defined]
+        self.fields["checkpoint"].queryset = runnable_checkpoints()  # type: ignore[attr-defined]
+
+
+class CompareForm(forms.Form):
+    """Two checkpoints on one suite."""
+
+    suite = forms.ModelChoiceField(Suite.objects.none(), empty_label=None)
+    candidate = forms.ModelChoiceField(Checkpoint.objects.none(), empty_label=None)
+    baseline = forms.ModelChoiceField(Checkpoint.objects.none(), empty_label=None)
+    margin = forms.FloatField(
+        label="Margin in points",
+        min_value=0,
+        max_value=100,
+        initial=5,
+        help_text="How much worse still counts as no worse.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        tried = runnable_checkpoints().filter(runs__state="completed").distinct()
+        suites = Suite.objects.filter(versions__runs__state="completed").distinct()
+        self.fields["suite"].queryset = suites  # type: ignore[attr-defined]
+        for name in ("candidate", "baseline"):
+            self.fields[name].queryset = tried  # type: ignore[attr-defined]
+
+
+class RenewForm(WhyForm):
+    """A later review, and what was looked at."""
+
+    review_by = day_field("Next review", required=True)
+
+
+class FeedbackWhy(WhyForm):
+    """Why feedback is put aside or taken up."""
+
+
+class CaseForm(forms.Form):
+    """A case of a suite's next version, made from feedback."""
+
+    suite = forms.ModelChoiceField(Suite.objects.none(), empty_label=None)
+    messages = text_field(
+        "What is asked",
+        rows=4,
+        help_text="Text is one message of the user; a JSON list is a whole conversation.",
+    )
+    target = text_field(
+        "What a good answer must satisfy",
+        rows=4,
+        help_text="In the form that the suite's other cases have: text, or JSON.",
+    )
+    components = forms.CharField(
+        required=False,
+        max_length=1000,
+        help_text="Component labels, separated by commas. Empty: the suite's graders say.",
+    )
+    case_id = forms.CharField(label="Case id", required=False, max_length=200)
+    publish = forms.BooleanField(label="Publish the version at once", required=False)
+    reason = reason_field("Why", "Kept with the feedback.")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["suite"].queryset = Suite.objects.filter(  # type: ignore[attr-defined]
+            versions__state=VersionState.PUBLISHED.value
+        ).distinct()
+
+    def clean_messages(self) -> list[dict[str, Any]]:
+        text = self.cleaned_data["messages"].strip()
+        if not text.startswith("["):
+            return [{"role": "user", "content": text}]
+        found = _json(text, "What is asked")
+        if not all(isinstance(message, dict) for message in found):
+            raise forms.ValidationError("A conversation is a list of messages, each an object.")
+        return found
+
+    def clean_target(self) -> Any:
+        text = self.cleaned_data["target"].strip()
+        return _json(text, "The target") if text[:1] in "[{" else text
+
+    def clean_components(self) -> list[str]:
+        return [part.strip() for part in self.cleaned_data["components"].split(",") if part.strip()]
+
+
+def _json(text: str, what: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise forms.ValidationError(f"{what} is no JSON ({where}): {error.msg}.") from error

@@ -1,0 +1,89 @@
+"""Suites: how long they may be trusted, what they hold, and how checkpoints did."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.urls import reverse
+
+from evals.console.forms import RenewForm
+from evals.console.queries import scoreboard, versions_of
+from evals.models import Case, Suite
+from evals.selectors import suites as reads
+from evals.selectors.health import suite_health, suite_state
+from evals.services import drafts, suites
+from infra import clock
+from infra.console.fields import NoForm, WhyForm
+from infra.console.pages import Crumbs, Page, page_of
+from infra.errors import NotFound
+
+
+class SuitesPage(Page):
+    """All suites with their health."""
+
+    template_name = "evals/suites.html"
+    title = "Suites"
+
+    def context(self) -> dict[str, Any]:
+        today = clock.now().date()
+        return {"rows": [(suite, *suite_state(suite, today)) for suite in reads.suites()]}
+
+
+class SuitePage(Page):
+    """One suite: health, scores by component and checkpoint, versions, cases."""
+
+    template_name = "evals/suite.html"
+    forms = {"renew": RenewForm, "publish": NoForm, "discard": WhyForm}
+    suite: Suite
+
+    def load(self, **kwargs: Any) -> None:
+        self.suite = reads.suite_named(kwargs["name"])
+
+    def heading(self) -> str:
+        return self.suite.name
+
+    def crumbs(self) -> Crumbs:
+        return [("Suites", reverse("console-suites")), (self.suite.name, "")]
+
+    def context(self) -> dict[str, Any]:
+        draft = reads.draft(self.suite)
+        newest = reads.newest_published(self.suite)
+        shown = self._shown(newest or draft)
+        cases = shown.cases.order_by("position") if shown else Case.objects.none()
+        return {
+            "suite": self.suite,
+            "health": suite_health(self.suite, clock.now().date()),
+            "versions": versions_of(self.suite),
+            "draft": draft,
+            "newest": newest,
+            "changes": reads.diff(newest, draft) if newest and draft else None,
+            "shown": shown,
+            "board": scoreboard(newest) if newest else None,
+            "cases": page_of(self.request, cases, 25),
+            "may_edit": self.actor.may(*drafts.EDITORS),
+        }
+
+    def _shown(self, fallback: Any) -> Any:
+        """The version whose cases are listed: the one asked for, or the newest."""
+        number = self.request.GET.get("version", "")
+        if not number:
+            return fallback
+        found = self.suite.versions.filter(number=number).first() if number.isdecimal() else None
+        if found is None:
+            raise NotFound("no_such_version", f"{self.suite} has no version {number}.")
+        return found
+
+    def do_renew(self, data: dict[str, Any]) -> str:
+        row = suites.renew_suite(actor=self.actor, suite=self.suite, **data)
+        return f"Renewed: the next review is due on {row.review_by}."
+
+    def do_publish(self, data: dict[str, Any]) -> str:
+        draft = reads.draft(self.suite)
+        if draft is None:
+            raise NotFound("no_draft", f"{self.suite} has no draft to publish.")
+        version = drafts.publish(actor=self.actor, draft=draft)
+        return f"{version} is published with {version.n_cases} cases."
+
+    def do_discard(self, data: dict[str, Any]) -> str:
+        drafts.discard_draft(actor=self.actor, suite=self.suite, reason=data["reason"])
+        return "The draft is gone; published versions stay."

@@ -1,0 +1,107 @@
+"""Checkpoints: what they are made of, where they answer, where they went."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Prefetch, QuerySet
+from django.http import HttpResponseRedirect
+from django.urls import reverse
+
+from infra.console.fields import RowWhyForm, WhyForm
+from infra.console.pages import Crumbs, Page, page_of
+from infra.console.sections import sections_of
+from infra.errors import NotFound
+from infra.roles import Role
+from releases.console import queries
+from releases.console.forms import RequestPromotion
+from releases.models import Checkpoint, Deployment, Release, Stage
+from releases.selectors import checkpoints as reads
+from releases.selectors import releases as release_reads
+from releases.selectors.facts import holds_in_force
+from releases.selectors.promotions import promotions
+from releases.services import holds
+from releases.services.promotions import request_promotion
+from releases.states import DeploymentState
+
+
+class CheckpointsPage(Page):
+    """All checkpoints, newest first."""
+
+    template_name = "releases/checkpoints.html"
+    title = "Checkpoints"
+
+    def context(self) -> dict[str, Any]:
+        family = self.request.GET.get("family", "")
+        rows = reads.checkpoints(family, self.request.GET.get("size", ""))
+        return {
+            "rows": page_of(self.request, self._with_whereabouts(rows)),
+            "families": reads.families(),
+            "family": family,
+        }
+
+    def _with_whereabouts(self, rows: QuerySet[Checkpoint]) -> QuerySet[Checkpoint]:
+        live = Release.objects.filter(ended_at=None).select_related("stage__pipeline")
+        active = Deployment.objects.filter(state=DeploymentState.ACTIVE.value)
+        return rows.prefetch_related(
+            Prefetch("releases", live, to_attr="live_now"),
+            Prefetch("deployments", active, to_attr="answers_at"),
+        )
+
+
+class CheckpointPage(Page):
+    """One checkpoint, and the two things to do with it: promote or hold."""
+
+    template_name = "releases/checkpoint.html"
+    forms = {"promote": RequestPromotion, "hold": WhyForm, "lift": RowWhyForm}
+    checkpoint: Checkpoint
+
+    def load(self, **kwargs: Any) -> None:
+        found = reads.checkpoints().filter(pk=kwargs["checkpoint_id"]).first()
+        if found is None:
+            raise NotFound("no_such_checkpoint", "There is no such checkpoint.")
+        self.checkpoint = found
+
+    def heading(self) -> str:
+        return self.checkpoint.name
+
+    def crumbs(self) -> Crumbs:
+        return [("Checkpoints", reverse("console-checkpoints")), (self.checkpoint.name, "")]
+
+    def form_options(self, name: str) -> dict[str, Any]:
+        return {"family_id": self.checkpoint.family_id} if name == "promote" else {}
+
+    def context(self) -> dict[str, Any]:
+        checkpoint = self.checkpoint
+        return {
+            "checkpoint": checkpoint,
+            "ancestors": queries.ancestors(checkpoint),
+            "children": checkpoint.children.order_by("-registered_at")[:20],
+            "deployments": checkpoint.deployments.all(),
+            "prices": checkpoint.prices.all()[:5],
+            "releases": release_reads.releases().filter(checkpoint=checkpoint)[:50],
+            "promotions": promotions().filter(checkpoint=checkpoint)[:50],
+            "holds": holds_in_force().filter(checkpoint=checkpoint),
+            "n_stages": Stage.objects.filter(
+                pipeline__family_id=checkpoint.family_id, retired_at=None
+            ).count(),
+            "may_promote": self.actor.may(Role.ENGINEER, Role.RELEASE_MANAGER),
+            "may_hold": self.actor.may(*holds.HOLDERS),
+            "sections": sections_of(
+                settings.CHECKPOINT_SECTIONS, checkpoint=checkpoint, actor=self.actor
+            ),
+        }
+
+    def do_promote(self, data: dict[str, Any]) -> HttpResponseRedirect:
+        promotion = request_promotion(actor=self.actor, checkpoint=self.checkpoint, **data)
+        return HttpResponseRedirect(reverse("console-promotion", args=[promotion.pk]))
+
+    def do_hold(self, data: dict[str, Any]) -> str:
+        holds.place_hold(actor=self.actor, checkpoint=self.checkpoint, reason=data["reason"])
+        return f"{self.checkpoint} is held."
+
+    def do_lift(self, data: dict[str, Any]) -> str:
+        hold = release_reads.hold_with_id(data["id"])
+        holds.lift_hold(actor=self.actor, hold=hold, reason=data["reason"])
+        return "The hold is lifted."

@@ -1,0 +1,178 @@
+"""One promotion: every gate with its numbers, who decides, and what happened so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.urls import reverse
+
+from infra.console.fields import NoForm, WhyForm
+from infra.console.pages import Crumbs, Page
+from infra.roles import Role
+from releases.console.forms import AnswerForm, RowForm, VoteForm, WaiveForm
+from releases.gates.terms import approval_rule
+from releases.models import GateOutcome, Promotion, Release
+from releases.promotions import NEVER_WAIVED, GateReason
+from releases.selectors import promotions as reads
+from releases.services import holds
+from releases.services import promotions as services
+from releases.services.promotions.votes import vote_refusals
+from releases.states import ADMITTING, OPEN_PROMOTIONS, Outcome, PromotionState, Vote
+
+_CLEARS = {
+    Outcome.FAIL: "Waiting does not clear it: it takes another checkpoint, or a waiver.",
+    Outcome.INCONCLUSIVE: "More evidence clears it.",
+    Outcome.ERROR: "The gate itself failed: repair what the sentence names, then evaluate again.",
+    Outcome.STALE: "An input changed: evaluate again.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateLine:
+    """A gate as the checklist shows it."""
+
+    reason: GateReason
+    row: GateOutcome | None
+    may_waive: bool
+
+    @property
+    def clears(self) -> str:
+        """What would clear it; empty when nothing has to."""
+        if self.reason.outcome in ADMITTING:
+            return ""
+        if self.reason.human:
+            return f"An answer of {self.reason.owner} clears it." if self.reason.owner else ""
+        return _CLEARS[self.reason.outcome]
+
+    @property
+    def evidence_url(self) -> str:
+        """The page with the numbers; an address outside this product is never made a link."""
+        if self.row is None:
+            return ""
+        if self.row.evidence_url.startswith("/") and not self.row.evidence_url.startswith("//"):
+            return self.row.evidence_url
+        run_id = self.row.evidence.get("run_id") if isinstance(self.row.evidence, dict) else None
+        try:
+            return reverse("console-run", args=[UUID(str(run_id))]) if run_id else ""
+        except ValueError:
+            return ""
+
+
+class PromotionPage(Page):
+    """The checklist and what people may do about it."""
+
+    template_name = "releases/promotion.html"
+    forms = {
+        "approve": VoteForm,
+        "reject": VoteForm,
+        "answer": AnswerForm,
+        "waive": WaiveForm,
+        "confirm": RowForm,
+        "withdraw": WhyForm,
+        "hold": WhyForm,
+        "evaluate": NoForm,
+    }
+    decisions = frozenset({"approve", "reject", "answer", "waive", "confirm"})
+    promotion: Promotion
+
+    def load(self, **kwargs: Any) -> None:
+        self.promotion = reads.promotion_with_id(kwargs["promotion_id"])
+
+    def heading(self) -> str:
+        return f"{self.promotion.checkpoint.name} → {self.promotion.stage.name}"
+
+    def crumbs(self) -> Crumbs:
+        return [("Promotions", reverse("console-promotions")), (self.heading(), "")]
+
+    def context(self) -> dict[str, Any]:
+        detail = reads.promotion_detail(self.promotion)
+        is_open = PromotionState(self.promotion.state) in OPEN_PROMOTIONS
+        return {
+            "detail": detail,
+            "promotion": self.promotion,
+            "lines": self._lines(detail, is_open),
+            "is_open": is_open,
+            "rule": approval_rule(self.promotion.policy),
+            "vote_refusals": vote_refusals(self.actor, self.promotion) if is_open else [],
+            "in_voting_group": self.actor.roles & approval_rule(self.promotion.policy).voters,
+            "releases": Release.objects.filter(promotion=self.promotion).select_related("stage"),
+            "incumbent": self._incumbent(),
+        }
+
+    def _lines(self, detail: reads.PromotionDetail, is_open: bool) -> list[GateLine]:
+        rows = {}
+        if detail.evaluation is not None:
+            rows = {row.gate_id: row for row in detail.evaluation.outcomes.all()}
+        may_waive = is_open and self.actor.may(Role.RELEASE_MANAGER)
+        return [
+            GateLine(
+                reason=reason,
+                row=rows.get(reason.gate_id),
+                may_waive=may_waive
+                and not reason.admits
+                and reason.gate_id in rows
+                and reason.kind not in NEVER_WAIVED,
+            )
+            for reason in detail.decision.gates
+        ]
+
+    def _incumbent(self) -> Release | None:
+        """What a promotion would replace."""
+        current = Release.objects.filter(stage=self.promotion.stage_id, ended_at=None)
+        size = self.promotion.checkpoint.size
+        return current.filter(size=size).select_related("checkpoint").first()
+
+    def do_approve(self, data: dict[str, Any]) -> str:
+        moved = self._vote(Vote.APPROVE, data)
+        if moved.state == PromotionState.PROMOTED:
+            return f"Approved: {moved.checkpoint} is live in {moved.stage} now."
+        return "Your approval is recorded."
+
+    def do_reject(self, data: dict[str, Any]) -> str:
+        self._vote(Vote.REJECT, data)
+        return "Rejected: the request has ended, and its requester sees your comment."
+
+    def _vote(self, choice: Vote, data: dict[str, Any]) -> Promotion:
+        return services.vote(
+            actor=self.actor,
+            promotion=self.promotion,
+            choice=choice,
+            comment=data["comment"],
+            evidence_hash=data["evidence_hash"],
+        )
+
+    def do_answer(self, data: dict[str, Any]) -> str:
+        services.answer_gate(
+            actor=self.actor,
+            promotion=self.promotion,
+            gate_id=data["gate_id"],
+            yes=data["answer"] == "yes",
+            comment=data["comment"],
+        )
+        return f"Your answer to {data['gate_id']} is recorded."
+
+    def do_waive(self, data: dict[str, Any]) -> str:
+        services.waive_gate(actor=self.actor, promotion=self.promotion, **data)
+        return f"Asked to waive {data['gate_id']}: a second release manager has to confirm it."
+
+    def do_confirm(self, data: dict[str, Any]) -> str:
+        waiver = reads.waiver_with_id(data["id"])
+        services.confirm_waiver(actor=self.actor, waiver=waiver)
+        return f"{waiver.gate_id} is waived."
+
+    def do_withdraw(self, data: dict[str, Any]) -> str:
+        services.withdraw_promotion(
+            actor=self.actor, promotion=self.promotion, reason=data["reason"]
+        )
+        return "Withdrawn."
+
+    def do_hold(self, data: dict[str, Any]) -> str:
+        checkpoint = self.promotion.checkpoint
+        holds.place_hold(actor=self.actor, checkpoint=checkpoint, reason=data["reason"])
+        return f"{checkpoint} is held: nothing promotes it until every hold is lifted."
+
+    def do_evaluate(self, data: dict[str, Any]) -> str:
+        services.evaluate_promotion(actor=self.actor, promotion=self.promotion)
+        return "Every gate was judged again on the newest evidence."

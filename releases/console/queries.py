@@ -1,0 +1,130 @@
+"""What the pages of `releases` show, each in a constant number of queries."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from infra import clock
+from releases.models import Checkpoint, Codename, Hold, Release, Stage
+from releases.selectors.facts import decisions_of, holds_in_force
+from releases.selectors.promotions import open_promotions
+from releases.selectors.releases import BoardFamily, BoardStage, Queued, board
+from releases.services.releases import last_verified
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One size of one stage: who occupies it and what partners call it."""
+
+    size: str
+    releases: Sequence[Release]
+    codenames: Sequence[Codename]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """One stage of a family's way, from left to right."""
+
+    stage: Stage
+    cells: Sequence[Cell]
+    queue: Sequence[Queued]
+    holds: Sequence[Hold]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lanes:
+    """A family's stages in order."""
+
+    family: str
+    lanes: Sequence[Lane]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Current:
+    """A size of one stage with what a roll back would bring back."""
+
+    size: str
+    releases: Sequence[Release]
+    returning: Release | None
+
+
+def queued() -> list[Queued]:
+    """Every open promotion, oldest first, with what it waits for."""
+    found = list(open_promotions())
+    decisions = decisions_of(found, clock.now())
+    return [
+        Queued(promotion=row, waits_for=next(iter(decisions[row.pk].unmet), None)) for row in found
+    ]
+
+
+def lanes() -> list[Lanes]:
+    """The board with its sizes, codenames and holds."""
+    names: dict[UUID, list[Codename]] = defaultdict(list)
+    for codename in _open_codenames(Codename.objects.order_by("name")):
+        names[codename.stage_id].append(codename)
+    holds: dict[UUID | None, list[Hold]] = defaultdict(list)
+    for hold in holds_in_force():
+        holds[hold.stage_id].append(hold)
+    return [_lanes(family, names, holds) for family in board()]
+
+
+def _lanes(
+    family: BoardFamily,
+    names: dict[UUID, list[Codename]],
+    holds: dict[UUID | None, list[Hold]],
+) -> Lanes:
+    met = {release.size for item in family.stages for release in item.releases}
+    met |= {name.size for item in family.stages for name in names[item.stage.pk]}
+    sizes = sorted(met)
+    found = [
+        Lane(
+            stage=item.stage,
+            cells=[_cell(size, item, names[item.stage.pk]) for size in sizes],
+            queue=item.queued,
+            holds=holds[item.stage.pk],
+        )
+        for item in family.stages
+    ]
+    return Lanes(family=family.family, lanes=found)
+
+
+def _cell(size: str, item: BoardStage, names: Iterable[Codename]) -> Cell:
+    return Cell(
+        size=size,
+        releases=[release for release in item.releases if release.size == size],
+        codenames=[name for name in names if name.size == size],
+    )
+
+
+def _open_codenames(names: Iterable[Codename]) -> list[Codename]:
+    now = clock.now()
+    return [n for n in names if n.opens_at <= now and (n.ends_at is None or n.ends_at > now)]
+
+
+def current_by_size(stage: Stage) -> list[Current]:
+    """What is live (or halted) in the stage, and what each size would roll back to."""
+    rows = Release.objects.filter(stage=stage, ended_at=None).select_related("checkpoint")
+    by_size: dict[str, list[Release]] = defaultdict(list)
+    for row in rows.order_by("size", "-arm"):
+        by_size[row.size].append(row)
+    return [
+        Current(
+            size=size,
+            releases=found,
+            returning=last_verified(stage, size, {row.checkpoint_id for row in found}),
+        )
+        for size, found in by_size.items()
+    ]
+
+
+def ancestors(checkpoint: Checkpoint) -> list[Checkpoint]:
+    """The checkpoints it was made from, nearest first; at most 20 steps back."""
+    found: list[Checkpoint] = []
+    parent = checkpoint.parent
+    while parent is not None and len(found) < 20:
+        found.append(parent)
+        parent = parent.parent
+    return found

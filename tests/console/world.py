@@ -1,0 +1,221 @@
+"""One installation with something on every page: the story that the browser walks through."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alpha.models import Feedback, Partner, UsageEvent
+from alpha.services import feedback as inbox
+from alpha.services import grants, keys, partners
+from alpha.states import FeedbackState
+from evals import outputs
+from evals.models import Comparison, Result, Run, SuiteVersion
+from evals.services import runs as run_services
+from evals.services.comparisons import compare
+from evals.states import ResultState, RunState, ShardState
+from infra import clock, people
+from infra.ids import uuid7
+from infra.roles import Role
+from releases.models import Checkpoint, Codename, Promotion, Release, Stage
+from releases.services import holds
+from tests import builders
+from tests.alpha.builders import month_of
+from tests.builders import Cast
+from tests.evals import builders as evals
+from tests.releases import story
+
+CANARY = (
+    "<img src=x onerror=\"document.title='pwned'\"> {{ 7|add:7 }} \u202egnp.exe\u202c \x1b[31mred"
+)
+N_CASES = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What the pages are asked for."""
+
+    cast: Cast
+    incumbent: Checkpoint
+    candidate: Checkpoint
+    internal: Stage
+    alpha: Stage
+    production: Stage
+    suite: SuiteVersion
+    run: Run
+    running: Run
+    comparison: Comparison
+    waiting: Promotion
+    partner: Partner
+    feedback: Feedback
+
+
+def build(folder: Path) -> World:
+    """Everything, through the services where there is one."""
+    cast = builders.cast()
+    _superuser()
+    suite = evals.published(N_CASES)
+    internal, alpha, production = _stages()
+    incumbent = story.stored_checkpoint("chat-nano-1", str(folder))
+    candidate = story.stored_checkpoint(
+        "chat-nano-2-a-name-that-is-rather-long", str(folder), parent=incumbent
+    )
+    old = completed(suite, incumbent, 0.55)
+    new = completed(suite, candidate, 0.80)
+    running = evals.start(suite, candidate)
+    _codename(alpha)
+    for stage in (internal, alpha):
+        story.promoted(cast, incumbent, stage)
+    story.promoted(cast, candidate, internal)
+    waiting = story.requested(cast.release_manager, candidate, alpha)
+    story.requested(cast.engineer, incumbent, production)
+    holds.place_hold(
+        actor=cast.behaviour_reviewer, stage=production, reason="Red team is not done."
+    )
+    partner = _partner(cast, alpha)
+    return World(
+        cast=cast,
+        incumbent=incumbent,
+        candidate=candidate,
+        internal=internal,
+        alpha=alpha,
+        production=production,
+        suite=suite,
+        run=new,
+        running=running,
+        comparison=compare(candidate_run=new, baseline_run=old),
+        waiting=waiting,
+        partner=partner,
+        feedback=_feedback(cast, partner),
+    )
+
+
+def _superuser() -> None:
+    login = people.ensure_login(
+        username="admin",
+        name="Ada Admin",
+        email="admin@example.org",
+        roles=tuple(Role),
+        password=builders.PASSWORD,
+    )
+    login.is_superuser = True
+    login.save(update_fields=["is_superuser"])
+
+
+def _stages() -> tuple[Stage, Stage, Stage]:
+    baseline = {"stage": "closed-alpha"}
+    compared = {"kind": "eval_no_regression", "suite": "echo", "baseline": baseline}
+    internal = story.stage(story.ARTIFACT, name="internal")
+    alpha = story.stage(
+        story.ARTIFACT,
+        {"id": "floor", "kind": "eval_floor", "suite": "echo", "node": "", "at_least": 0.3},
+        {"id": "tight", **compared, "margin": 0.001, "shadow": True},
+        {"id": "fresh", "kind": "eval_fresh", "suite": "echo"},
+        story.SIGN_OFF,
+        name="closed-alpha",
+    )
+    soaked = {"id": "soak", "kind": "soak", "all": [{"stage": "closed-alpha", "soak": "7d"}]}
+    return internal, alpha, story.stage(soaked, name="production")
+
+
+def completed(version: SuiteVersion, checkpoint: Checkpoint, share_right: float) -> Run:
+    """A finished run whose answers are right about that often; the same every time."""
+    run = evals.start(version, checkpoint)
+    run.state, run.started_at = RunState.RUNNING.value, clock.now()
+    run.save(update_fields=["state", "started_at"])
+    dice = random.Random(checkpoint.name)
+    rows = [_result(run, case, dice.random() < share_right) for case in version.cases.all()]
+    Result.objects.bulk_create(rows)
+    for state in (ShardState.RUNNING, ShardState.DONE):
+        run.shards.update(state=state.value)
+    assert run_services.finish_run(run_id=run.pk)
+    run.refresh_from_db()
+    return run
+
+
+def _result(run: Run, case: Any, right: bool) -> Result:
+    text = case.target if right else CANARY
+    score = 1.0 if right else 0.0
+    return Result(
+        run=run,
+        case=case,
+        repeat=0,
+        state=(ResultState.PASSED if right else ResultState.FAILED).value,
+        score=score,
+        components={label: {"score": score, "explanation": text} for label in case.components},
+        explanation=f"expected {case.target}, got {text}",
+        output=outputs.pack(outputs.Output(text=text, finish_reason="stop")),
+        tokens_in=20,
+        tokens_out=5,
+        cost_micros=12,
+        latency_ms=210.0,
+        recorded_at=clock.now(),
+    )
+
+
+def _codename(stage: Stage) -> None:
+    Codename.objects.create(stage=stage, size="nano", name="quasar-alpha", opens_at=clock.now())
+
+
+def _partner(cast: Cast, stage: Stage) -> Partner:
+    actor = cast.partner_manager
+    partner = partners.make_partner(actor=actor, name="acme", contact_email="dev@acme.example")
+    cohort = partners.make_cohort(actor=actor, name="design-partners")
+    partners.join_cohort(actor=actor, cohort=cohort, partner=partner)
+    consent = grants.Consent(terms_version="1", accepted_by="Ada")
+    quotas = grants.Quotas(requests_per_minute=60)
+    grant = grants.make_grant(
+        actor=actor, stage=stage, partner=partner, consent=consent, quotas=quotas
+    )
+    key, _ = keys.issue_key(actor=actor, partner=partner, name="laptop")
+    release = Release.objects.get(stage=stage, ended_at=None)
+    for number in range(3):
+        identifier = uuid7()
+        UsageEvent.objects.create(
+            month=month_of(identifier),
+            request_id=identifier,
+            partner=partner,
+            key=key,
+            grant=grant,
+            unit="u" * 32,
+            stage=stage,
+            release=release,
+            checkpoint=release.checkpoint,
+            deployment=release.checkpoint.deployments.get(),
+            arm="incumbent",
+            codename="quasar-alpha",
+            endpoint="chat/completions",
+            streamed=bool(number),
+            state="succeeded",
+            http_status=200,
+            tokens_in=30,
+            tokens_out=10,
+            tokens_cached=0,
+            tokens_in_shown=12,
+            cost_micros=42,
+            currency="USD",
+            total_ms=640.5,
+            first_token_ms=80.0,
+            started_at=clock.now(),
+            ended_at=clock.now(),
+        )
+    return partner
+
+
+def _feedback(cast: Cast, partner: Partner) -> Feedback:
+    event = UsageEvent.objects.filter(partner=partner).first()
+    inbox.enter_feedback(
+        actor=cast.partner_manager, partner=partner, comment="It forgot the WHERE clause."
+    )
+    made = inbox.enter_feedback(
+        actor=cast.partner_manager,
+        partner=partner,
+        comment=f"Kind of weird in this one use case. {CANARY}",
+        request_id=event.request_id,
+        thumbs_up=False,
+        correction="word-3",
+    )
+    assert made.state == FeedbackState.NEW.value
+    return made
