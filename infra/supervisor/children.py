@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +33,8 @@ class Spec:
     restart: bool = True
     patience_s: float = 2.0
     pass_fds: tuple[int, ...] = ()
+    niceness: int = 0
+    """How much it gives way to the others when the machine is busy (0 to 19)."""
 
 
 def restart_delay_s(n_failures: int) -> float:
@@ -71,9 +73,20 @@ class Child:
                 stderr=errors,
                 env={**os.environ, **spec.environment, MARK: self._mark, "PYTHONUNBUFFERED": "1"},
                 start_new_session=True,
-                preexec_fn=tether(signal.SIGKILL),
+                preexec_fn=self._prepare(),
                 pass_fds=spec.pass_fds,
             )
+
+    def _prepare(self) -> Callable[[], None]:
+        """What the new process does before it runs its program."""
+        tie, niceness = tether(signal.SIGKILL), self.spec.niceness
+
+        def prepare() -> None:
+            os.nice(niceness)
+            if tie is not None:
+                tie()
+
+        return prepare
 
     def tend(self) -> str | None:
         """Notices an end and starts again when due; a sentence when something happened."""

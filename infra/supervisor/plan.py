@@ -18,6 +18,8 @@ MANAGE = (sys.executable, str(PROJECT_DIR / "manage.py"))
 LOCAL_HOSTS = "127.0.0.1,localhost,[::1]"
 WORKER_CONCURRENCY = 2
 MODEL_PARALLEL = 4
+# Pages come first: evals and the model take what the server leaves.
+BACKGROUND_NICENESS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +142,7 @@ def _worker(logs: Path, environment: Mapping[str, str]) -> Spec:
         ),
         log=logs / "worker.log",
         environment=environment,
+        niceness=BACKGROUND_NICENESS,
         patience_s=2.0,
     )
 
@@ -168,6 +171,7 @@ def _model(logs: Path, environment: Mapping[str, str], port: int) -> Spec:
         ),
         log=logs / "model.log",
         environment=environment,
+        niceness=BACKGROUND_NICENESS,
         patience_s=0.7,
     )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from infra import embedded
@@ -87,7 +88,7 @@ def small_plan(address: Address, listener_fd: int, kind: str) -> Plan:
         ),
         migrate=spec("migrate", restart=False),
         server=spec("server", fds=(listener_fd,)),
-        background=(spec("worker"), spec("beat")),
+        background=(replace(spec("worker"), niceness=7), spec("beat")),
         bootstrap=spec("bootstrap", restart=False),
         model_health_url=f"{address.url}/health",
         demo=spec("demo", restart=False),

@@ -165,6 +165,14 @@ def test_a_killed_worker_is_healed_and_leaves_no_process_of_its_own(start: Start
     assert time.monotonic() - began < 2
 
 
+def test_background_work_gives_way_to_the_server(start: Start) -> None:
+    product = start()
+    product.await_fact("ready", True)
+    ours = os.nice(0)
+    assert product.child("http.server").nice() == ours
+    assert product.child("import subprocess").nice() == min(ours + 7, 19)
+
+
 def test_a_killed_valkey_is_healed(start: Start) -> None:
     product = start()
     product.await_fact("ready", True)
