@@ -60,6 +60,11 @@ def _is_free(now: datetime) -> Q:
     return Q(state=ShardState.QUEUED.value) | Q(state=ShardState.RUNNING.value, lease_until__lt=now)
 
 
+def is_held(lease: Lease) -> bool:
+    """Whether the shard is still this holder's, of a run that goes on."""
+    return _held(lease).filter(run__state=RunState.RUNNING.value).exists()
+
+
 def renew(lease: Lease) -> bool:
     """Keep the lease; False when another holds the shard or the run is over."""
     held = _held(lease).filter(run__state=RunState.RUNNING.value)

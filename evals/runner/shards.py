@@ -48,6 +48,8 @@ def _call_and_store(lease: Lease, work: ShardWork, client: ChatClient) -> bool:
             rows = calls.take(FLUSH_S)
             if rows:
                 storage.write_results(rows)
+                if not leases.is_held(lease):
+                    return False
                 calls.stored(len(rows))
             if time.monotonic() >= heartbeat_at:
                 if not leases.renew(lease):
