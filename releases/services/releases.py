@@ -26,10 +26,27 @@ def go_live(*, actor: Actor, promotion: Promotion, now: datetime) -> Release:
     The caller has locked the stage. What was live and not halted is verified by it.
     """
     checkpoint, stage = promotion.checkpoint, promotion.stage
+    refusal = ramp_refusal(stage, checkpoint.size)
+    if refusal is not None:
+        raise InvalidMove(refusal.code, refusal.sentence, [refusal])
     reason = f"Replaced by {checkpoint.name}."
     for release in _current(stage, checkpoint.size):
         _end(actor, release, now, reason, verified=release.state == ReleaseState.LIVE)
     return _start(actor, stage, checkpoint, now, promotion)
+
+
+def ramp_refusal(stage: Stage, size: str) -> Reason | None:
+    """Why a stage with a ramp takes nothing while something is live: only whole steps are made."""
+    if not stage.policy.get("ramp"):
+        return None
+    there = Release.objects.filter(stage=stage, size=size, ended_at__isnull=True)
+    if not there.exists():
+        return None
+    sentence = (
+        f"{stage} asks for a ramp, and traffic can't be moved step by step yet: apply the stage "
+        "without `ramp`, and the checkpoint replaces what is live in one step."
+    )
+    return Reason(code="ramp_not_available", sentence=sentence)
 
 
 def halt_release(*, actor: Actor, release: Release, reason: str) -> Release:

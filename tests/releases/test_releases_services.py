@@ -6,7 +6,7 @@ import pytest
 
 from infra import clock
 from infra.actors import system
-from infra.errors import InvalidInput, InvalidMove, NotPermitted
+from infra.errors import InvalidInput, InvalidMove, NotPermitted, PromotionBlocked
 from releases.digests import sha256_of
 from releases.models import Checkpoint, Codename, Hold, Release, Stage
 from releases.selectors.promotions import reasons_of
@@ -202,3 +202,11 @@ def test_the_board_costs_the_same_number_of_queries_however_full(
         story.requested(cast.engineer, named(name), to)
     with django_assert_num_queries(len(counted.captured_queries)):  # type: ignore[operator]
         board()
+
+
+def test_a_ramp_is_refused_rather_than_ignored(cast: Cast) -> None:
+    to = story.stage(story.MANUAL, ramp=[{"percent": 10, "for": "2h"}, {"percent": 100}])
+    story.promoted(cast, named("one"), to)
+    with pytest.raises(PromotionBlocked) as refusal:
+        story.requested(cast.engineer, named("two"), to)
+    assert [reason.code for reason in refusal.value.reasons] == ["ramp_not_available"]

@@ -21,6 +21,7 @@ from releases.services.promotions.moves import (
     must_have_text,
     snapshot,
 )
+from releases.services.releases import ramp_refusal
 from releases.states import PromotionState
 
 
@@ -79,6 +80,9 @@ def request_refusals(checkpoint: Checkpoint, stage: Stage) -> list[Reason]:
         found.append(Reason(code="held", sentence=sentence, owner=owner))
     if Release.objects.filter(stage=stage, checkpoint=checkpoint, ended_at=None).exists():
         found.append(Reason(code="already_live", sentence=f"{checkpoint} is live in {stage}."))
+    ramp = ramp_refusal(stage, checkpoint.size)
+    if ramp is not None:
+        found.append(ramp)
     if Promotion.objects.filter(checkpoint=checkpoint, stage=stage, state__in=OPEN).exists():
         found.append(_open_already(checkpoint, stage))
     return found
