@@ -43,7 +43,7 @@ class GatewayConfig:
 
     # Without Valkey each key may make this many more calls per worker until it is back.
     local_allowance: int = 30
-    valkey_patience_s: float = 0.25
+    valkey_patience_s: float = 1.0
     lease_s: int = 45
 
     ship_every_s: float = 0.1

@@ -13,23 +13,21 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from alpha.gateway.allowance import Allowance
 from alpha.gateway.config import GatewayConfig
 from alpha.gateway.errors import SERVER, Refusal
+from alpha.gateway.scripts import OUT_OF_REACH, Scripts
 from alpha.routing import GrantEntry
 
 log = logging.getLogger(__name__)
 NONE = -1
-OUT_OF_REACH = (RedisError, OSError, TimeoutError)
 Headers = tuple[tuple[bytes, bytes], ...]
 
 
@@ -75,10 +73,7 @@ class Limits:
             retry=Retry(NoBackoff(), 0),
             decode_responses=True,
         )
-        self._start, self._settle, self._seed = (
-            self._redis.register_script((Path(__file__).parent / name).read_text("utf-8"))
-            for name in ("start.lua", "settle.lua", "seed.lua")
-        )
+        self._scripts = Scripts(self._redis)
         self._live: dict[str, str] = {}
         self._unsettled: dict[str, tuple[str, int, int]] = {}
         self._allowance = Allowance(config.local_allowance)
@@ -132,17 +127,17 @@ class Limits:
         told = [NONE if limit is None else limit for limit in limits]
         bounded, lease = int(wanted.bounded), self._config.lease_s * 1000
         arguments = [request, *told, wanted.tokens, wanted.micros, bounded, lease]
-        answer = await self._start(keys=[scope], args=arguments)
+        answer = await self._scripts.run("start", scope, arguments)
         if answer[0] == "unseeded":
             await self.seed(grant)
-            answer = await self._start(keys=[scope], args=arguments)
+            answer = await self._scripts.run("start", scope, arguments)
         return answer
 
     async def seed(self, grant: GrantEntry) -> None:
         """Tell the counters what was spent; they know it only once they have been told."""
         spent = await self._spending(grant.id, grant.partner_id)
         scope = scope_of(grant.id, grant.partner_id)
-        await self._seed(keys=[scope], args=[spent.micros, spent.tokens_today, spent.day])
+        await self._scripts.run("seed", scope, (spent.micros, spent.tokens_today, spent.day))
 
     async def seed_missing(self, grants: Sequence[GrantEntry]) -> None:
         """Seed, away from any request, the grants whose counters know nothing yet."""
@@ -158,7 +153,7 @@ class Limits:
             return
         self._live.pop(request, None)
         try:
-            await self._settle(keys=[admission.scope], args=[request, tokens, micros])
+            await self._scripts.run("settle", admission.scope, (request, tokens, micros))
         except OUT_OF_REACH:
             self._unsettled[request] = (admission.scope, tokens, micros)
 
@@ -191,7 +186,7 @@ class Limits:
 
     async def _settle_again(self) -> None:
         for request, (scope, tokens, micros) in tuple(self._unsettled.items()):
-            await self._settle(keys=[scope], args=[request, tokens, micros])
+            await self._scripts.run("settle", scope, (request, tokens, micros))
             self._unsettled.pop(request, None)
 
 

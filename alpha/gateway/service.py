@@ -80,12 +80,21 @@ class Service:
             async for several in payloads:
                 done = several[-1] == DONE
                 pieces = several[:-1] if done else several
-                if out := b"".join(map(self._event, pieces)):
-                    await self._send(out)
+                await self._pass_on(pieces)
                 if done:
                     await self._close_stream()
                     return
         raise UpstreamFailed(Failure.CUT_OFF, "the stream ended without [DONE]")
+
+    async def _pass_on(self, payloads: list[bytes]) -> None:
+        """Send the events of one read together; those before a broken one too."""
+        out = bytearray()
+        try:
+            for payload in payloads:
+                out += self._event(payload)
+        finally:
+            if out:
+                await self._send(bytes(out))
 
     def _event(self, payload: bytes) -> bytes:
         """The event to send for an upstream's payload; b"" when it holds nothing for the client."""
@@ -97,8 +106,7 @@ class Service:
             raise UpstreamFailed(Failure.MALFORMED, "an event is no JSON object")
         if upstream.get("error") is not None:
             problem = f"error event {code_in(upstream)}".strip()
-            failure = Failure.CUT_OFF if self._started else Failure.BROKEN
-            raise UpstreamFailed(failure, problem, words=str(upstream["error"]))
+            raise UpstreamFailed(Failure.BROKEN, problem, words=str(upstream["error"]))
         self._counts = counted(upstream.get("usage")) or self._counts
         chunk = self._replies.chunk(upstream)
         if chunk is None:
@@ -154,7 +162,7 @@ class Service:
             await asyncio.shield(self._settled)
 
     async def _failed(self, failed: UpstreamFailed) -> None:
-        refusal = refusal_of(failed.failure)
+        refusal = refusal_of(Failure.CUT_OFF if self._started else failed.failure)
         problem = f"{failed.failure.value}: {failed.problem}"
         if failed.words and self._run.route.grant.transcript_consent:
             problem = f"{problem}: {failed.words}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ def upstream() -> Iterator[Upstream]:
 def config(committed_db: str, valkey: str, tmp_path: Path, settings: Any) -> GatewayConfig:
     settings.STATE_DIR = tmp_path
     settings.REDIS_URL = valkey
-    return gateway_config()
+    # Patient: one process runs everything here, on a machine that others use.
+    return replace(gateway_config(), valkey_patience_s=10.0)
 
 
 @pytest.fixture

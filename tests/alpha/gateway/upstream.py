@@ -49,6 +49,7 @@ class Behaviour:
     delay_s: float = 0.0
     chunk_delay_s: float = 0.0
     die_after: int | None = None
+    error_after: int | None = None
     with_usage: bool = True
     with_done: bool = True
     tool: bool = False
@@ -72,8 +73,9 @@ class Upstream:
         assert self._ready.wait(10)
 
     def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._stopped.set)
-        self._thread.join(10)
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stopped.set)
+            self._thread.join(10)
 
     def _serve(self) -> None:
         asyncio.run(self._main())
@@ -83,7 +85,9 @@ class Upstream:
         application = web.Application(client_max_size=2**26)
         application.router.add_get("/v1/models", self._models)
         application.router.add_post("/v1/chat/completions", self._chat)
-        runner = web.AppRunner(application, handler_cancellation=True, shutdown_timeout=0.1)
+        runner = web.AppRunner(
+            application, handler_cancellation=True, shutdown_timeout=0.1, access_log=None
+        )
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
@@ -179,6 +183,9 @@ class Upstream:
             if number == self.behaviour.die_after:
                 assert response._req.transport is not None
                 response._req.transport.abort()
+                return
+            if number == self.behaviour.error_after:
+                await self._event(response, {"error": {"message": "PLANTED-WORDS"}})
                 return
             choice = {"index": 0, "delta": delta, "finish_reason": None, "x_upstream": 1}
             await self._event(response, {**head, "choices": [choice]})

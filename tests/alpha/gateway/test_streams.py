@@ -1,0 +1,78 @@
+"""Streams that end badly: told to the client, metered, and closed on the other side."""
+
+from __future__ import annotations
+
+import time
+
+import httpx2 as httpx
+import openai
+import pytest
+
+from alpha.models import UsageEvent
+from tests.alpha.gateway.conftest import chat
+from tests.alpha.gateway.server import Running, usage_of, wait_for
+from tests.alpha.gateway.upstream import Upstream
+
+
+@pytest.mark.parametrize("how", ["dies", "ends without [DONE]", "sends an error"])
+def test_a_stream_that_breaks_off_says_so(
+    http: httpx.Client, sdk: openai.OpenAI, upstream: Upstream, how: str
+) -> None:
+    upstream.behaviour.die_after = 2 if how == "dies" else None
+    upstream.behaviour.error_after = 2 if how == "sends an error" else None
+    upstream.behaviour.with_done = how != "ends without [DONE]"
+    reply = http.post("/chat/completions", json=chat(stream=True))
+    assert reply.status_code == 200
+    assert reply.text.endswith("}}\n\n") and "[DONE]" not in reply.text
+    assert '\n\nevent: error\ndata: {"error":{' in reply.text
+    event = usage_of(reply.headers["x-request-id"])
+    assert event.state == "failed" and event.tokens_out >= 1 and event.problem
+    with pytest.raises(openai.APIError, match="broke off"):
+        list(sdk.chat.completions.create(**chat(stream=True)))
+
+
+def test_a_client_that_leaves_closes_the_upstream_at_once(
+    http: httpx.Client, upstream: Upstream
+) -> None:
+    upstream.behaviour.words = ["word "] * 400
+    upstream.behaviour.chunk_delay_s = 0.02
+    with http.stream("POST", "/chat/completions", json=chat(stream=True)) as reply:
+        request_id = reply.headers["x-request-id"]
+        pieces = reply.iter_bytes()
+        while b"word" not in next(pieces):
+            pass
+        left_at = time.monotonic()
+    closed_at = wait_for(lambda: upstream.left_at, "the upstream saw the client leave")
+    assert closed_at - left_at < 0.25
+    event = usage_of(request_id)
+    assert event.state == "client_gone" and 0 < event.tokens_out < 400
+    assert event.tokens_in_shown > 0
+
+
+def test_a_client_that_leaves_before_the_answer_is_metered_too(
+    http: httpx.Client, upstream: Upstream, gateway: Running
+) -> None:
+    upstream.behaviour.delay_s = 5
+    with pytest.raises(httpx.ReadTimeout):
+        http.post("/chat/completions", json=chat(), timeout=0.3)
+    event = wait_for(UsageEvent.objects.first, "the usage event landed")
+    assert event.state == "client_gone" and event.tokens_out == 0
+
+
+def test_chunks_are_not_held_back(http: httpx.Client, upstream: Upstream) -> None:
+    upstream.behaviour.chunk_delay_s = 0.15
+    with http.stream("POST", "/chat/completions", json=chat(stream=True)) as reply:
+        arrivals = [time.monotonic() for _ in reply.iter_raw()]
+    gaps = [later - earlier for earlier, later in zip(arrivals, arrivals[1:], strict=False)]
+    assert len([gap for gap in gaps if gap > 0.1]) >= 3
+
+
+def test_a_stream_without_counts_is_estimated_and_says_so(
+    http: httpx.Client, upstream: Upstream
+) -> None:
+    upstream.behaviour.with_usage = False
+    body = chat(stream=True, stream_options={"include_usage": True})
+    reply = http.post("/chat/completions", json=body)
+    assert '"choices":[],"system_fingerprint":null,"usage":null}' in reply.text
+    event = usage_of(reply.headers["x-request-id"])
+    assert event.state == "succeeded" and event.tokens_out == 3 and "estimated" in event.problem
