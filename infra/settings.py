@@ -9,6 +9,9 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+import alpha.states
+import evals.states
+import releases.states
 from infra import embedded
 from infra.console.look import UNFOLD as UNFOLD
 from infra.environment import flag, number, text
@@ -176,6 +179,8 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
+DATE_FORMAT = "Y-m-d"
+DATETIME_FORMAT = "Y-m-d H:i e"
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -203,6 +208,21 @@ SPECTACULAR_SETTINGS = {
     "SERVE_AUTHENTICATION": None,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "ENUM_NAME_OVERRIDES": {
+        "HealthState": ["ready", "database_unreachable"],
+        **{
+            lifecycle.__name__: [state.value for state in lifecycle]
+            for lifecycle in (
+                releases.states.PromotionState,
+                releases.states.ReleaseState,
+                releases.states.DeploymentState,
+                alpha.states.FeedbackState,
+                evals.states.RunState,
+                evals.states.ResultState,
+                evals.states.VersionState,
+            )
+        },
+    },
 }
 
 CELERY_BROKER_URL = embedded.broker_url(REDIS_URL)

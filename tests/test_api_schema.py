@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import schemathesis
 from django.core import signals
+from django.core.management import call_command
 from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections
 from django.test import Client
@@ -87,3 +89,7 @@ def test_the_docs_page_is_served_from_the_origin() -> None:
 def test_the_schema_is_whole() -> None:
     document = json.loads(Client().get("/api/schema/?format=json").content)
     assert document["openapi"].startswith("3.") and "/api/partners/" in document["paths"]
+
+
+def test_the_schema_generates_without_a_warning(tmp_path: Path) -> None:
+    call_command("spectacular", validate=True, fail_on_warn=True, file=str(tmp_path / "schema.yml"))

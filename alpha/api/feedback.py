@@ -14,11 +14,11 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from alpha import selectors
-from alpha.api.shapes import ReasonIn
 from alpha.models import Feedback
 from alpha.services import feedback
 from alpha.states import FeedbackState
 from infra.api.authentication import actor_of
+from infra.api.bodies import ReasonIn, checked
 
 
 class FeedbackOut(serializers.ModelSerializer):
@@ -72,9 +72,8 @@ class Inbox(ListAPIView):
 
     @extend_schema(request=FeedbackIn, responses={201: FeedbackOut})
     def post(self, request: Request) -> Response:
-        data = FeedbackIn(data=request.data)
-        data.is_valid(raise_exception=True)
-        values = dict(data.validated_data)
+        data = checked(FeedbackIn, request.data)
+        values = dict(data)
         partner = selectors.partner_named(values.pop("partner"))
         entered = feedback.enter_feedback(actor=actor_of(request), partner=partner, **values)
         return Response(FeedbackOut(entered).data, status=201)
@@ -91,10 +90,9 @@ class Dismiss(APIView):
 
     @extend_schema(request=ReasonIn, responses=FeedbackOut)
     def post(self, request: Request, feedback_id: UUID) -> Response:
-        data = ReasonIn(data=request.data)
-        data.is_valid(raise_exception=True)
+        data = checked(ReasonIn, request.data)
         row = get_object_or_404(Feedback, pk=feedback_id)
-        feedback.dismiss(actor=actor_of(request), feedback=row, **data.validated_data)
+        feedback.dismiss(actor=actor_of(request), feedback=row, **data)
         return Response(FeedbackOut(row).data)
 
 
@@ -103,8 +101,7 @@ class Reopen(APIView):
 
     @extend_schema(request=ReasonIn, responses=FeedbackOut)
     def post(self, request: Request, feedback_id: UUID) -> Response:
-        data = ReasonIn(data=request.data)
-        data.is_valid(raise_exception=True)
+        data = checked(ReasonIn, request.data)
         row = get_object_or_404(Feedback, pk=feedback_id)
-        feedback.reopen(actor=actor_of(request), feedback=row, **data.validated_data)
+        feedback.reopen(actor=actor_of(request), feedback=row, **data)
         return Response(FeedbackOut(row).data)

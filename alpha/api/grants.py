@@ -13,10 +13,11 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from alpha import selectors
-from alpha.api.shapes import MAX_BIG_INTEGER, MAX_INTEGER, ReasonIn
+from alpha.api.shapes import MAX_BIG_INTEGER, MAX_INTEGER
 from alpha.models import Grant
 from alpha.services import grants
 from infra.api.authentication import actor_of
+from infra.api.bodies import ReasonIn, checked
 from releases.models import Stage
 
 
@@ -95,9 +96,8 @@ class Grants(ListAPIView):
 
     @extend_schema(request=GrantIn, responses={201: GrantOut})
     def post(self, request: Request) -> Response:
-        data = GrantIn(data=request.data)
-        data.is_valid(raise_exception=True)
-        grant = grants.make_grant(actor=actor_of(request), **_arguments(data.validated_data))
+        data = checked(GrantIn, request.data)
+        grant = grants.make_grant(actor=actor_of(request), **_arguments(data))
         return Response(GrantOut(grant).data, status=201)
 
 
@@ -106,10 +106,9 @@ class RevokeGrant(APIView):
 
     @extend_schema(request=ReasonIn, responses=GrantOut)
     def post(self, request: Request, grant_id: UUID) -> Response:
-        data = ReasonIn(data=request.data)
-        data.is_valid(raise_exception=True)
+        data = checked(ReasonIn, request.data)
         grant = get_object_or_404(Grant, pk=grant_id)
-        grants.revoke_grant(actor=actor_of(request), grant=grant, **data.validated_data)
+        grants.revoke_grant(actor=actor_of(request), grant=grant, **data)
         return Response(GrantOut(Grant.objects.get(pk=grant_id)).data)
 
 
@@ -118,8 +117,7 @@ class AcceptTerms(APIView):
 
     @extend_schema(request=TermsIn, responses=GrantOut)
     def post(self, request: Request, grant_id: UUID) -> Response:
-        data = TermsIn(data=request.data)
-        data.is_valid(raise_exception=True)
+        data = checked(TermsIn, request.data)
         grant = get_object_or_404(Grant, pk=grant_id)
-        grants.accept_terms(actor=actor_of(request), grant=grant, **data.validated_data)
+        grants.accept_terms(actor=actor_of(request), grant=grant, **data)
         return Response(GrantOut(Grant.objects.get(pk=grant_id)).data)

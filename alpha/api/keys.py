@@ -12,10 +12,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from alpha import selectors
-from alpha.api.shapes import ReasonIn
 from alpha.models import Key
 from alpha.services import keys
 from infra.api.authentication import actor_of
+from infra.api.bodies import ReasonIn, checked
 
 
 class KeyIn(serializers.Serializer):
@@ -66,10 +66,9 @@ class PartnerKeys(APIView):
 
     @extend_schema(request=KeyIn, responses={201: IssuedKeyOut})
     def post(self, request: Request, name: str) -> Response:
-        data = KeyIn(data=request.data)
-        data.is_valid(raise_exception=True)
+        data = checked(KeyIn, request.data)
         partner = selectors.partner_named(name)
-        key, text = keys.issue_key(actor=actor_of(request), partner=partner, **data.validated_data)
+        key, text = keys.issue_key(actor=actor_of(request), partner=partner, **data)
         return Response({**KeyOut(key).data, "key": text}, status=201)
 
 
@@ -78,8 +77,7 @@ class RevokeKey(APIView):
 
     @extend_schema(request=ReasonIn, responses=KeyOut)
     def post(self, request: Request, key_id: UUID) -> Response:
-        data = ReasonIn(data=request.data)
-        data.is_valid(raise_exception=True)
+        data = checked(ReasonIn, request.data)
         key = get_object_or_404(Key, pk=key_id)
-        keys.revoke_key(actor=actor_of(request), key=key, **data.validated_data)
+        keys.revoke_key(actor=actor_of(request), key=key, **data)
         return Response(KeyOut(Key.objects.get(pk=key_id)).data)

@@ -10,10 +10,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from alpha import selectors
-from alpha.api.shapes import ReasonIn
 from alpha.models import Cohort, Partner
 from alpha.services import partners
 from infra.api.authentication import actor_of
+from infra.api.bodies import ReasonIn, checked
 
 
 class PartnerIn(serializers.Serializer):
@@ -66,9 +66,8 @@ class Partners(ListAPIView):
 
     @extend_schema(request=PartnerIn, responses={201: PartnerOut})
     def post(self, request: Request) -> Response:
-        data = PartnerIn(data=request.data)
-        data.is_valid(raise_exception=True)
-        partner = partners.make_partner(actor=actor_of(request), **data.validated_data)
+        data = checked(PartnerIn, request.data)
+        partner = partners.make_partner(actor=actor_of(request), **data)
         return Response(PartnerOut(partner).data, status=201)
 
 
@@ -83,10 +82,9 @@ class EndPartner(APIView):
 
     @extend_schema(request=ReasonIn, responses=PartnerOut)
     def post(self, request: Request, name: str) -> Response:
-        data = ReasonIn(data=request.data)
-        data.is_valid(raise_exception=True)
+        data = checked(ReasonIn, request.data)
         partner = selectors.partner_named(name)
-        partners.end_partner(actor=actor_of(request), partner=partner, **data.validated_data)
+        partners.end_partner(actor=actor_of(request), partner=partner, **data)
         return Response(PartnerOut(selectors.partner_named(name)).data)
 
 
@@ -107,9 +105,8 @@ class Cohorts(ListAPIView):
 
     @extend_schema(request=CohortIn, responses={201: CohortOut})
     def post(self, request: Request) -> Response:
-        data = CohortIn(data=request.data)
-        data.is_valid(raise_exception=True)
-        cohort = partners.make_cohort(actor=actor_of(request), **data.validated_data)
+        data = checked(CohortIn, request.data)
+        cohort = partners.make_cohort(actor=actor_of(request), **data)
         return Response(CohortOut(cohort).data, status=201)
 
 
@@ -118,9 +115,8 @@ class Members(APIView):
 
     @extend_schema(request=MemberIn, responses=CohortOut)
     def post(self, request: Request, name: str) -> Response:
-        data = MemberIn(data=request.data)
-        data.is_valid(raise_exception=True)
+        data = checked(MemberIn, request.data)
         cohort = selectors.cohort_named(name)
-        partner = selectors.partner_named(data.validated_data["partner"])
+        partner = selectors.partner_named(data["partner"])
         partners.join_cohort(actor=actor_of(request), cohort=cohort, partner=partner)
         return Response(CohortOut(selectors.cohort_named(name)).data)

@@ -39,7 +39,7 @@ class ServiceKeyAuthentication(BaseAuthentication):
 
 
 class ConsoleSessionAuthentication(SessionAuthentication):
-    """The console's session; `request.auth` becomes the person's actor. POST needs the CSRF token."""
+    """The console's session; `request.auth` becomes the person's actor. POST needs CSRF."""
 
     def authenticate(self, request: Request) -> tuple[Any, Actor] | None:
         """None without a session."""

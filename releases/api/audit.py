@@ -11,8 +11,8 @@ from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from infra.api.bodies import checked
 from infra.models import AuditEntry
-from releases.api.promotion_bodies import checked
 from releases.selectors.releases import audit_entries
 
 

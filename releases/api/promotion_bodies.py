@@ -47,12 +47,6 @@ class VoteIn(serializers.Serializer):
     evidence_hash = serializers.RegexField("^[0-9a-f]{64}$", required=False)
 
 
-class ReasonIn(serializers.Serializer):
-    """Why."""
-
-    reason = serializers.CharField(max_length=4000)
-
-
 class WaiverIn(serializers.Serializer):
     """A bypass of one gate, without effect until a second person confirms it."""
 
@@ -231,10 +225,3 @@ def promotion_body(promotion: Promotion) -> Any:
     """The detail of a promotion as every action on it answers."""
     detail = selectors.promotion_detail(promotion)
     return PromotionDetailOut(promotion, context={"detail": detail}).data
-
-
-def checked(serializer: type[serializers.Serializer], data: Any) -> dict[str, Any]:
-    """The validated fields; a refusal names the others."""
-    asked = serializer(data=data)
-    asked.is_valid(raise_exception=True)
-    return dict(asked.validated_data)

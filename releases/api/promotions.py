@@ -14,17 +14,16 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from infra.api.authentication import actor_of
+from infra.api.bodies import ReasonIn, checked
 from releases.api.promotion_bodies import (
     AnswerIn,
     PromotionDetailOut,
     PromotionIn,
     PromotionOut,
     PromotionsQuery,
-    ReasonIn,
     VoteIn,
     WaiverIn,
     WaiverOut,
-    checked,
     promotion_body,
 )
 from releases.selectors import promotions as selectors

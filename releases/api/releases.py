@@ -15,7 +15,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from infra.api.authentication import actor_of
-from releases.api.promotion_bodies import STAGE_PATTERN, ReasonIn, checked
+from infra.api.bodies import ReasonIn, checked
+from releases.api.promotion_bodies import STAGE_PATTERN
 from releases.models import Hold, Release, Stage
 from releases.registration import NAME_PATTERN
 from releases.selectors import releases as selectors
