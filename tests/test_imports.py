@@ -24,13 +24,28 @@ COMPOSITION = (
 )
 OPEN_TO_APPS_ABOVE = ("selectors", "services", "models", "states", "apps", "transcripts")
 PURE_OF = {
-    "releases": ("states", "serving", "gates", "statistics", "promotions", "replay", "policy"),
+    "releases": (
+        "states",
+        "serving",
+        "digests",
+        "durations",
+        "gates",
+        "statistics",
+        "promotions",
+        "replay",
+        "policy",
+    ),
     "alpha": ("states", "keys", "routing"),
     "evals": ("states", "components"),
 }
 PURE = (
     "releases/states.py",
     "releases/serving.py",
+    "releases/digests.py",
+    "releases/durations.py",
+    "releases/manifest.py",
+    "releases/documents.py",
+    "releases/policy.py",
     "releases/gates/",
     "releases/promotions.py",
     "releases/replay.py",

@@ -14,7 +14,7 @@ from alpha.services import grants
 from infra import clock
 from infra.cli import SlipwayCommand, add_actions
 from infra.errors import InvalidInput, NotFound
-from releases.models import Stage
+from releases.selectors.pipelines import stage_named
 
 
 def create(parser: CommandParser) -> None:
@@ -40,16 +40,6 @@ def revoke(parser: CommandParser) -> None:
     parser.add_argument("stage")
     parser.add_argument("subject", help="the partner or the cohort")
     parser.add_argument("--reason", required=True)
-
-
-def stage_named(path: str) -> Stage:
-    """The stage called `pipeline/stage`; NotFound lists the known ones."""
-    pipeline, _, name = path.partition("/")
-    stage = Stage.objects.filter(pipeline__name=pipeline, name=name, retired_at=None).first()
-    if stage is None:
-        known = ", ".join(str(s) for s in Stage.objects.filter(retired_at=None))
-        raise NotFound("no_such_stage", f"No stage {path!r}; known: {known or 'none yet'}.")
-    return stage
 
 
 class Command(SlipwayCommand):
