@@ -1,0 +1,41 @@
+"""The same state folder again: after a clean stop, and after the supervisor was killed."""
+
+from __future__ import annotations
+
+import signal
+
+from infra.embedded.processes import wait_until
+from tests.walk.product import Product
+from tests.walk.side import CODENAME, Side
+
+START_WITHIN_S = 10.0
+SETTLED_WITHIN_S = 60.0
+
+
+def test_the_second_start_is_quick_keeps_everything_and_plays_nothing_again(
+    demo: Product, side: Side, times: dict[str, float]
+) -> None:
+    kept = ("partner_key", "service_key", "users", "codename")
+    facts, rows = demo.facts, demo.row_counts()
+    assert demo.stop() == 0, demo.said()
+    assert demo.processes() == []
+    times["ready for the second time"] = demo.start()
+    assert times["ready for the second time"] <= START_WITHIN_S
+    assert wait_until(lambda: demo.facts["demo"] != "running", timeout_s=SETTLED_WITHIN_S)
+    assert demo.facts["demo"] == "done", demo.said()
+    assert demo.row_counts() == rows
+    assert [demo.facts[name] for name in kept] == [facts[name] for name in kept]
+    with demo.sdk() as client:
+        assert client.chat.completions.create(**side.chat()).model == CODENAME
+
+
+def test_a_killed_supervisor_leaves_nothing_that_blocks_the_next_start(
+    demo: Product, side: Side, times: dict[str, float]
+) -> None:
+    before = demo.processes()
+    assert demo.stop(signal.SIGKILL) == -signal.SIGKILL
+    times["ready after kill -9 of the supervisor"] = demo.start("--no-demo")
+    assert times["ready after kill -9 of the supervisor"] <= START_WITHIN_S
+    assert [each for each in before if each.is_running()] == []
+    with demo.sdk() as client:
+        assert client.chat.completions.create(**side.chat()).model == CODENAME
