@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from infra.actors import Actor
 from infra.storage import store_at
 from releases.digests import manifest_digest, sha256_of
+from releases.evidence import AnswerEvidence
+from releases.gates.contract import Evidence, Gate, Subject
 from releases.manifest import entry
 from releases.models import Checkpoint, Promotion, Stage
 from releases.services import promotions
@@ -77,3 +80,14 @@ def promoted(cast: Cast, checkpoint: Checkpoint, to: Stage) -> Promotion:
                 actor=actor, promotion=promotion, gate_id=gate["id"], yes=True, comment="It does."
             )
     return approved(cast.second_release_manager, promotion)
+
+
+class FailsForTwo:
+    """A source whose rows are gone for one checkpoint alone."""
+
+    kinds = frozenset({"manual"})
+
+    def gather(self, gate: Gate, subject: Subject, now: datetime) -> Evidence:
+        if subject.checkpoint_digest == sha256_of("chat-nano-2"):
+            raise Checkpoint.DoesNotExist("gone")
+        return AnswerEvidence().gather(gate, subject, now)

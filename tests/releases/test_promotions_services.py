@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -9,6 +10,7 @@ from infra.actors import Actor, ActorKind, system
 from infra.errors import InvalidInput, InvalidMove, NotFound, NotPermitted, PromotionBlocked
 from infra.models import AuditEntry
 from infra.roles import Role, Scope
+from releases import evidence
 from releases.digests import sha256_of
 from releases.models import (
     Approval,
@@ -202,7 +204,7 @@ def test_a_rejection_ends_the_request_with_its_reason(cast: Cast, waiting: Promo
     assert "Too terse." in done.decision_reason
     assert DecisionRecord.objects.get(promotion=done).document["state"] == "rejected"
     with pytest.raises(InvalidMove):
-        story.approved(cast.release_manager, done)
+        story.approved(cast.second_release_manager, done)
 
 
 def test_an_approval_goes_void_when_an_answer_changes(
@@ -457,3 +459,30 @@ def test_the_detail_tells_the_whole_story(cast: Cast, waiting: Promotion) -> Non
     assert detail.decision.admits
     assert [answer.yes for answer in detail.answers] == [True]
     assert len(detail.approvals) == len(detail.records) == 1
+
+
+def test_a_promotion_that_can_not_be_judged_keeps_no_other_waiting(
+    cast: Cast, candidate: Checkpoint, to: Stage, settings: Any
+) -> None:
+    broken = story.requested(cast.engineer, candidate, to)
+    other = builders.checkpoint("chat-nano-9", checkpoint_digest=sha256_of("chat-nano-9"))
+    with clock.moved_by(timedelta(minutes=1)):
+        fine = story.requested(cast.engineer, other, to)
+    settings.EVIDENCE_SOURCES = ["tests.releases.story.FailsForTwo"]
+    evidence._standing_sources.cache_clear()
+    try:
+        with clock.moved_by(timedelta(days=8)):
+            assert promotions.advance_promotions() == 1
+    finally:
+        evidence._standing_sources.cache_clear()
+    broken.refresh_from_db()
+    fine.refresh_from_db()
+    assert (broken.state, fine.state) == (PromotionState.WAITING, PromotionState.EXPIRED)
+
+
+def test_a_source_that_can_not_be_loaded_is_an_error_that_says_so(
+    cast: Cast, candidate: Checkpoint, to: Stage, settings: Any
+) -> None:
+    settings.EVIDENCE_SOURCES = ["releases.nowhere.Source"]
+    reason = reasons_of(story.requested(cast.engineer, candidate, to))[0]
+    assert (reason.outcome, "releases.nowhere.Source" in reason.sentence) == (Outcome.ERROR, True)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.db import connection
+from django.core.exceptions import ObjectDoesNotExist
+from django.db import DatabaseError, connection
 
 from infra.actors import system
-from infra.errors import InvalidMove
+from infra.errors import DomainError
 from releases.models import Promotion
 from releases.selectors.promotions import open_promotions
 from releases.services.promotions.evaluate import evaluate_promotion
 from releases.services.promotions.execute import execute_when_approved
 
 _LOCK = 0x511B0A72
+log = logging.getLogger(__name__)
 
 
 def advance_promotions() -> int:
@@ -28,8 +31,9 @@ def _advance(promotion: Promotion) -> bool:
     try:
         judged = evaluate_promotion(actor=system("scheduler"), promotion=promotion, fresh=False)
         return execute_when_approved(judged).state != before
-    except InvalidMove:
-        # It keeps changing under somebody else's hands: the next look is seconds away.
+    except (DomainError, DatabaseError, ObjectDoesNotExist):
+        # One that can't be judged must not keep the others waiting; the next look is seconds away.
+        log.warning("promotion %s could not be advanced", promotion.pk, exc_info=True)
         return False
 
 

@@ -42,7 +42,8 @@ def vote(
     person_id = actor.must_be_person(verb)
     if choice is Vote.REJECT:
         comment = must_have_text(comment, "The comment of a rejection")
-    else:
+    _must_may_vote(actor, promotion)
+    if choice is Vote.APPROVE:
         evaluate_promotion(actor=system("gates"), promotion=promotion)
     with transaction.atomic():
         row = locked(promotion.pk)

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import json
+from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from rest_framework.test import APIClient
 
 from infra import service_keys
@@ -11,7 +14,9 @@ from infra.models import User
 from infra.roles import Scope
 from releases.digests import sha256_of
 from releases.models import Checkpoint, Stage
+from releases.selectors.promotions import promotion_with_id, reasons_of
 from releases.selectors.releases import current_release
+from releases.services.holds import place_hold
 from tests import builders
 from tests.builders import Cast
 from tests.releases import story
@@ -174,3 +179,17 @@ def test_the_audit_lists_who_did_what(cast: Cast, candidate: Checkpoint, to: Sta
     found = client.get("/api/audit/?action=promotion.withdrawn&actor=Engineer").json()
     assert [entry["reason"] for entry in found["results"]] == ["a better one comes"]
     assert client.get("/api/audit/?actor=Nobody").json()["results"] == []
+
+
+def test_api_command_and_console_show_the_same_list(
+    cast: Cast, candidate: Checkpoint, to: Stage
+) -> None:
+    promotion = ask(signed_in("release_manager")).json()
+    place_hold(actor=cast.engineer, reason="odd", checkpoint=candidate)
+    shown = [r.sentence for r in reasons_of(promotion_with_id(promotion["id"]))]
+    api = signed_in("auditor").get(f"/api/promotions/{promotion['id']}/").json()
+    out = StringIO()
+    call_command("promotion", "show", promotion["id"], "--json", stdout=out)
+    assert len(shown) == 3
+    assert [r["sentence"] for r in api["reasons"]] == shown
+    assert [r["sentence"] for r in json.loads(out.getvalue())["reasons"]] == shown
