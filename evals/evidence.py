@@ -111,7 +111,7 @@ def _floor(asked: _Asked) -> Gathered:
         nodes = {
             node: {name: getattr(mean, name) for name in fields} for node, mean in means.items()
         }
-    return {"run_id": str(run.pk), "nodes": nodes}, {}, ""
+    return {"run_id": str(run.pk), "nodes": nodes}, {}, f"/console/runs/{run.pk}/"
 
 
 def _against_baseline(asked: _Asked) -> Gathered:
@@ -141,7 +141,8 @@ def _against_baseline(asked: _Asked) -> Gathered:
 
 
 def _fresh(asked: _Asked) -> Gathered:
-    return {"review_by": asked.version.suite.review_by.isoformat()}, {}, ""
+    suite = asked.version.suite
+    return {"review_by": suite.review_by.isoformat()}, {}, f"/console/suites/{suite.name}/"
 
 
 _GATHERERS = {

@@ -22,7 +22,7 @@ COMPOSITION = (
     "infra/management/",
     "infra/settings.py",
 )
-OPEN_TO_APPS_ABOVE = ("selectors", "services", "models", "states", "apps", "transcripts")
+OPEN_TO_APPS_ABOVE = ("selectors", "services", "models", "states", "apps")
 PURE_OF = {
     "releases": (
         "states",

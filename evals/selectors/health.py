@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from enum import StrEnum
 
 from django.db.models import Max, Min
@@ -40,12 +40,11 @@ class SuiteHealth:
 
 def suite_state(suite: Suite, today: date) -> tuple[SuiteState, str]:
     """Fresh, ageing after two thirds of the shelf, expired past the review date; and why."""
-    begun = suite.review_by - timedelta(days=suite.shelf_days)
-    age_days = (today - begun).days
-    if today > suite.review_by:
+    left = (suite.review_by - today).days
+    age_days = suite.shelf_days - left
+    if left < 0:
         return SuiteState.EXPIRED, f"its review was due on {suite.review_by}"
     if 3 * age_days > 2 * suite.shelf_days:
-        left = (suite.review_by - today).days
         return SuiteState.AGEING, f"its review is due on {suite.review_by}, in {left} days"
     return SuiteState.FRESH, f"its review is due on {suite.review_by}"
 

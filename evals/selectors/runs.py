@@ -114,6 +114,12 @@ def progress(run: Run) -> Progress:
     )
 
 
+def results(run: Run) -> QuerySet[Result]:
+    """The run's results in the suite's order, repeats together."""
+    found = Result.objects.filter(run=run).select_related("case")
+    return found.order_by("case__position", "repeat")
+
+
 def result_rows(run: Run) -> Iterator[tuple[str, int, str, str, float | None]]:
     """(case_id, repeat, component, state, score) of every result; component "" is the whole."""
     rows = Result.objects.filter(run=run).order_by("case__position", "repeat")

@@ -77,7 +77,8 @@ def version_named(reference: str) -> SuiteVersion:
         missing = f"Suite {name} has no published version yet."
     else:
         published = suite.versions.filter(state=VersionState.PUBLISHED.value)
-        version = published.filter(number=int(number)).first() if number.isdecimal() else None
+        is_number = number.isdecimal() and len(number) < 10
+        version = published.filter(number=int(number)).first() if is_number else None
         known = ", ".join(f"{name}@{n}" for n in published.values_list("number", flat=True)[:20])
         missing = f"No published version {reference!r}; there are: {known or 'none'}."
     if version is None:

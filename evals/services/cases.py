@@ -9,9 +9,10 @@ from django.db import transaction
 
 from alpha.models import Feedback
 from alpha.services import feedback as inbox
+from alpha.services.transcripts import conversation_of
+from evals.asked import messages_of
 from evals.formats.contract import CaseSpec
 from evals.models import Case, Suite, SuiteVersion
-from evals.selectors.transcripts import asked_of
 from evals.services import case_checks, drafts
 from evals.states import CaseSource
 from infra import audit
@@ -104,7 +105,7 @@ def case_from_feedback(
         drafts.must_edit(actor)
     spec = CaseSpec(
         case_id=case_id or f"feedback-{feedback.pk}",
-        input=asked_of(feedback) if messages is None else messages,
+        input=_asked(actor, feedback) if messages is None else messages,
         target=target,
         components=components,
         cluster=cluster,
@@ -121,3 +122,14 @@ def case_from_feedback(
         if publish:
             drafts.audit_published(actor, row.version, stale)
     return row
+
+
+def _asked(actor: Actor, feedback: Feedback) -> list[dict[str, Any]]:
+    """The messages of the call, from the transcript that the partner agreed to keep."""
+    kept = conversation_of(actor=actor, feedback=feedback)
+    found = messages_of(kept["request"]) if kept else []
+    if not found:
+        why = "holds no messages" if kept else "is not kept"
+        message = f"The text of this call {why}: write the messages of the case."
+        raise InvalidInput("messages_unknown", message)
+    return found

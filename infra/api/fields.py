@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 from rest_framework import serializers
 
+_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
+
 
 class JSONValue(serializers.JSONField):
-    """JSON that PostgreSQL can keep: no NUL character, no NaN, no infinity."""
+    """JSON that PostgreSQL can keep: no NUL, no half of a surrogate pair, no NaN, no infinity."""
 
     def to_internal_value(self, data: Any) -> Any:
         """ValidationError naming what can't be kept."""
@@ -22,7 +25,8 @@ class JSONValue(serializers.JSONField):
 
 def _unstorable(value: Any) -> str | None:
     if isinstance(value, str):
-        return "contains the character U+0000" if "\x00" in value else None
+        found = _UNSTORABLE.search(value)
+        return f"contains the character U+{ord(found[0]):04X}" if found else None
     if isinstance(value, float) and not math.isfinite(value):
         return "contains a number that is not finite"
     if isinstance(value, dict):

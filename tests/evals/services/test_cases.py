@@ -10,11 +10,11 @@ from django.conf import settings
 
 from alpha import sealing
 from alpha.models import Feedback, PartnerDataKey, Transcript
+from evals.asked import messages_of
 from evals.models import Case, SuiteVersion
-from evals.selectors.transcripts import asked_of
 from evals.services import cases
 from infra import clock
-from infra.errors import InvalidInput, InvalidMove, NotFound, NotPermitted
+from infra.errors import InvalidInput, InvalidMove, NotPermitted
 from infra.ids import uuid7
 from infra.models import AuditEntry
 from infra.storage import object_store
@@ -126,25 +126,25 @@ def test_the_messages_come_from_the_transcript_the_partner_agreed_to(
             [{"role": "system", "content": "be brief"}, *ASKED],
         ),
         ({"prompt": "hi"}, [{"role": "user", "content": "hi"}]),
+        ({"input": [1, 2]}, []),
+        ({}, []),
     ],
 )
 def test_every_endpoints_text_becomes_messages(
-    feedback: Feedback, request_: object, messages: object
+    request_: dict[str, object], messages: object
 ) -> None:
-    keep_transcript(feedback, request_)
-    assert asked_of(feedback) == messages
+    assert messages_of(request_) == messages
 
 
 def test_without_consent_a_person_writes_the_messages(
     version: SuiteVersion, feedback: Feedback
 ) -> None:
-    with pytest.raises(NotFound, match="did not consent"):
-        cases.case_from_feedback(
-            actor=builders.DEMO, feedback=feedback, suite=version.suite, target="x"
-        )
+    words = {"actor": builders.DEMO, "feedback": feedback, "suite": version.suite, "target": "x"}
+    with pytest.raises(InvalidInput, match="is not kept: write the messages"):
+        cases.case_from_feedback(**words)
     keep_transcript(feedback, {"input": [1, 2]})
-    with pytest.raises(InvalidInput, match="Write the messages"):
-        asked_of(feedback)
+    with pytest.raises(InvalidInput, match="holds no messages"):
+        cases.case_from_feedback(**words)
 
 
 def test_a_refused_case_leaves_no_trace(version: SuiteVersion, feedback: Feedback) -> None:

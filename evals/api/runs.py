@@ -1,0 +1,220 @@
+"""Eval runs over the management API."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
+from rest_framework import serializers
+from rest_framework.generics import ListAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from evals import outputs
+from evals.api.parameters import SUITE_NAME, suite_reference
+from evals.models import Metric, Result, Run
+from evals.selectors import runs, suites
+from evals.services import runs as services
+from evals.states import ResultState, RunState
+from infra.api.authentication import actor_of
+from infra.api.bodies import ReasonIn, checked
+from releases.selectors.checkpoints import checkpoint_named
+
+
+class RunIn(serializers.Serializer):
+    """A checkpoint on a suite; the same key gives the same run."""
+
+    suite = suite_reference()
+    checkpoint = serializers.CharField(max_length=120)
+    repeats = serializers.IntegerField(min_value=1, max_value=services.MOST_REPEATS, default=1)
+    concurrency = serializers.IntegerField(
+        min_value=1, max_value=services.MOST_CONCURRENCY, default=4
+    )
+    seed = serializers.IntegerField(min_value=0, max_value=services.MOST_SEED, default=1)
+    idempotency_key = serializers.CharField(max_length=200, default="", allow_blank=True)
+
+
+class RunOut(serializers.ModelSerializer):
+    """A run."""
+
+    suite = serializers.CharField(source="version.suite.name", read_only=True)
+    version = serializers.IntegerField(source="version.number", read_only=True)
+    checkpoint = serializers.CharField(source="checkpoint.name", read_only=True)
+
+    class Meta:
+        model = Run
+        fields = (
+            "id",
+            "suite",
+            "version",
+            "checkpoint",
+            "state",
+            "repeats",
+            "concurrency",
+            "seed",
+            "idempotency_key",
+            "n_expected",
+            "started_by",
+            "created_at",
+            "started_at",
+            "finished_at",
+            "problem",
+        )
+        read_only_fields = fields
+
+
+class ProgressOut(serializers.Serializer):
+    """How far a run is."""
+
+    total = serializers.IntegerField()
+    done = serializers.IntegerField()
+    passed = serializers.IntegerField()
+    failed = serializers.IntegerField()
+    errored = serializers.IntegerField()
+    refused = serializers.IntegerField()
+    per_second = serializers.FloatField()
+    eta_s = serializers.FloatField(allow_null=True)
+    cost_micros = serializers.IntegerField(allow_null=True)
+
+
+class MetricOut(serializers.ModelSerializer):
+    """A component's mean; an empty node is the whole suite."""
+
+    class Meta:
+        model = Metric
+        fields = ("node", "n_cases", "n_clusters", "n_missing", "mean", "lo", "hi")
+        read_only_fields = fields
+
+
+class RunDetailOut(RunOut):
+    """A run with its progress, and its means once it is completed."""
+
+    progress = serializers.SerializerMethodField()
+    metrics = MetricOut(many=True, read_only=True)
+
+    class Meta(RunOut.Meta):
+        fields = (*RunOut.Meta.fields, "progress", "metrics")
+        read_only_fields = fields
+
+    @extend_schema_field(ProgressOut)
+    def get_progress(self, run: Run) -> Any:
+        return ProgressOut(runs.progress(run)).data
+
+
+class OutputOut(serializers.Serializer):
+    """What the checkpoint answered."""
+
+    text = serializers.CharField(allow_blank=True)
+    tool_calls = serializers.ListField(child=serializers.JSONField())
+    finish_reason = serializers.CharField(allow_null=True)
+
+
+class ResultOut(serializers.ModelSerializer):
+    """What became of one (case, repeat)."""
+
+    case_id = serializers.CharField(source="case.case_id", read_only=True)
+    output = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Result
+        fields = (
+            "case_id",
+            "repeat",
+            "state",
+            "score",
+            "components",
+            "explanation",
+            "output",
+            "error_code",
+            "error_message",
+            "n_calls",
+            "tokens_in",
+            "tokens_out",
+            "cost_micros",
+            "latency_ms",
+            "recorded_at",
+        )
+        read_only_fields = fields
+
+    @extend_schema_field(OutputOut(allow_null=True))
+    def get_output(self, result: Result) -> Any:
+        kept = outputs.unpack(result.output)
+        return None if kept is None else OutputOut(kept).data
+
+
+class Filters(serializers.Serializer):
+    suite = serializers.RegexField(f"^{SUITE_NAME}$", required=False)
+    checkpoint = serializers.CharField(max_length=120, required=False)
+    state = serializers.ChoiceField([state.value for state in RunState], required=False)
+
+
+class Runs(ListAPIView):
+    """Runs, newest first; POST starts one."""
+
+    serializer_class = RunOut
+
+    def get_queryset(self) -> QuerySet[Run]:
+        return runs.runs(**checked(Filters, self.request.query_params))
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("suite", {"type": "string", "pattern": f"^{SUITE_NAME}$"}),
+            OpenApiParameter("checkpoint", {"type": "string", "maxLength": 120}),
+            OpenApiParameter("state", enum=[state.value for state in RunState]),
+        ]
+    )
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().get(request, *args, **kwargs)
+
+    @extend_schema(request=RunIn, responses={201: RunOut})
+    def post(self, request: Request) -> Response:
+        data = checked(RunIn, request.data)
+        version = suites.version_named(data.pop("suite"))
+        checkpoint = checkpoint_named(data.pop("checkpoint"))
+        run = services.start_run(
+            actor=actor_of(request), version=version, checkpoint=checkpoint, **data
+        )
+        return Response(RunOut(run).data, status=201)
+
+
+class RunDetail(APIView):
+    """One run: its progress, and its means once it is completed."""
+
+    @extend_schema(responses=RunDetailOut)
+    def get(self, request: Request, run_id: UUID) -> Response:
+        return Response(RunDetailOut(runs.run_with_id(run_id)).data)
+
+
+class Results(ListAPIView):
+    """A run's results in the suite's order, with what was answered."""
+
+    serializer_class = ResultOut
+    queryset = Result.objects.none()
+
+    def get_queryset(self) -> QuerySet[Result]:
+        state = checked(ResultFilters, self.request.query_params).get("state")
+        found = runs.results(runs.run_with_id(self.kwargs["run_id"]))
+        return found.filter(state=state) if state else found
+
+    @extend_schema(
+        parameters=[OpenApiParameter("state", enum=[state.value for state in ResultState])]
+    )
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().get(request, *args, **kwargs)
+
+
+class ResultFilters(serializers.Serializer):
+    state = serializers.ChoiceField([state.value for state in ResultState], required=False)
+
+
+class Cancel(APIView):
+    """Ends a run; what was recorded stays."""
+
+    @extend_schema(request=ReasonIn, responses=RunOut)
+    def post(self, request: Request, run_id: UUID) -> Response:
+        data = checked(ReasonIn, request.data)
+        run = services.cancel_run(actor=actor_of(request), run=runs.run_with_id(run_id), **data)
+        return Response(RunOut(run).data)
