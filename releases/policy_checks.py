@@ -32,6 +32,7 @@ def problems(document: Document, kinds: Mapping[str, Rule]) -> list[Problem]:
                 found += _gate(document, (*path, "gates", number), gate, kinds, names)
         found += _approvals(document, path, stage)
         found += _ramp(document, path, stage)
+        found += _in_one_step(document, path, stage)
     return found
 
 
@@ -193,3 +194,13 @@ def _ramp(document: Document, path: Path, stage: Mapping[str, Any]) -> Iterator[
             )
         last = percent if isinstance(percent, int) else last
         yield from _duration(document, (*place, "for"), _table(step).get("for"))
+
+
+def _in_one_step(document: Document, path: Path, stage: Mapping[str, Any]) -> Iterator[Problem]:
+    """Traffic moves in one step so far; a file that asks for more must not seem to get it."""
+    for key in ("ramp", "holdback", "guardrails"):
+        if stage.get(key):
+            yield document.problem(
+                (*path, key),
+                f"`{key}` is not carried out yet: all traffic moves in one step. Leave it out.",
+            )

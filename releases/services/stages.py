@@ -67,6 +67,6 @@ def _write_codenames(stage: Stage, wanted: StageSpec, now: datetime) -> None:
         row = Codename.objects.filter(name=name).first()
         if row is None:
             Codename.objects.create(stage=stage, size=size, name=name, opens_at=now)
-        elif row.ends_at is not None:
+        elif row.ends_at is not None and row.checkpoint_id is None:
             row.opens_at, row.ends_at = now, None
             row.save(update_fields=["opens_at", "ends_at"])
