@@ -78,7 +78,9 @@ def serve(at_port: int, parallel: int) -> None:
     parameters.n_parallel = parallel
     parameters.n_ctx = CONTEXT_TOKENS * parallel
     parameters.kv_unified = False
-    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = os.cpu_count() or 1
+    # Its threads spin at every layer: a second one that has to share its core costs six times more
+    # than it gives, and the demo shares both cores with the product.
+    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 1
     parameters.ui = False
     ended = (signal.SIGTERM, signal.SIGINT)
     signal.pthread_sigmask(signal.SIG_BLOCK, ended)
