@@ -94,7 +94,7 @@ class ComparisonPage(Page):
             "suite": suite,
             "forest": forest_of(found.nodes, found.margin, suite),
             "node": node,
-            "node_label": node or suite,
+            "node_label": node or f"{suite}, whole suite",
             "flipped": flipped_cases(found, node, SHOWN_A_WAY),
             "root": nodes[""],
         }

@@ -62,7 +62,9 @@ def forest_of(nodes: Sequence[Mapping[str, Any]], margin: float, suite: str) -> 
         lines=[_line(node, suite, place) for node in nodes],
         zero=place(0.0),
         margin=place(-margin),
-        ticks=[Tick(x=place(at), label=f"{100 * at:+.0f}") for at in _ticks(least, most)],
+        ticks=[
+            Tick(x=place(at), label=f"{100 * at:+.0f}" if at else "0") for at in _ticks(least, most)
+        ],
     )
 
 
@@ -73,7 +75,7 @@ def _line(node: Mapping[str, Any], suite: str, place: Any) -> Line:
     return Line(
         node=node,
         depth=len(components.parse(name)),
-        label=name or suite,
+        label=name or f"{suite}, whole suite",
         dot=None if delta is None else place(delta),
         left=(0.0 if lo is None else place(lo)) if has_interval else None,
         right=(100.0 if hi is None else place(hi)) if has_interval else None,

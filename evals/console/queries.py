@@ -69,6 +69,6 @@ def _line(node: str, found: Mapping[UUID, Metric], runs: Sequence[Run], suite: s
     return ScoreLine(
         node=node,
         depth=len(components.parse(node)),
-        label=node or suite,
+        label=node or f"{suite}, whole suite",
         metrics=[found.get(run.pk) for run in runs],
     )

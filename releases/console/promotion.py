@@ -11,6 +11,7 @@ from django.urls import reverse
 from infra.console.fields import NoForm, WhyForm
 from infra.console.pages import Crumbs, Page
 from infra.roles import Role
+from releases.console import queries
 from releases.console.forms import AnswerForm, RowForm, VoteForm, WaiveForm
 from releases.gates.terms import approval_rule
 from releases.models import GateOutcome, Promotion, Release
@@ -36,6 +37,7 @@ class GateLine:
     reason: GateReason
     row: GateOutcome | None
     may_waive: bool
+    may_answer: bool
 
     @property
     def clears(self) -> str:
@@ -114,6 +116,7 @@ class PromotionPage(Page):
                 and not reason.admits
                 and reason.gate_id in rows
                 and reason.kind not in NEVER_WAIVED,
+                may_answer=is_open and reason.human and queries.is_asked(self.actor, reason),
             )
             for reason in detail.decision.gates
         ]

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from infra import clock
-from releases.models import Checkpoint, Codename, Hold, Release, Stage
-from releases.selectors.facts import decisions_of, holds_in_force
+from infra.actors import Actor
+from infra.roles import Role, role_named
+from releases.models import Checkpoint, Codename, Hold, Promotion, Release, Stage
+from releases.promotions import APPROVALS, Decision, GateReason
+from releases.selectors.facts import decisions_of, excluded_persons, holds_in_force
 from releases.selectors.promotions import open_promotions
 from releases.selectors.releases import BoardFamily, BoardStage, Queued, board
 from releases.services.releases import last_verified
@@ -43,6 +46,16 @@ class Lanes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """An open promotion as one person sees it."""
+
+    promotion: Promotion
+    reason: GateReason | None
+    """What this person is asked for, or else the first thing in the way."""
+    is_mine: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Current:
     """A size of one stage with what a roll back would bring back."""
 
@@ -58,6 +71,36 @@ def queued() -> list[Queued]:
     return [
         Queued(promotion=row, waits_for=next(iter(decisions[row.pk].unmet), None)) for row in found
     ]
+
+
+def is_asked(actor: Actor, reason: GateReason) -> bool:
+    """Whether the reason waits for one of this person's roles."""
+    return any(_role(name) in actor.roles for name in reason.owner.split(","))
+
+
+def _role(name: str) -> Role | None:
+    try:
+        return role_named(name.strip())
+    except ValueError:
+        return None
+
+
+def waiting(actor: Actor) -> list[Waiting]:
+    """Every open promotion, those that this person can move first."""
+    found = list(open_promotions())
+    decisions = decisions_of(found, clock.now())
+    rows = [_waiting(actor, row, decisions[row.pk]) for row in found]
+    return sorted(rows, key=lambda row: not row.is_mine)
+
+
+def _waiting(actor: Actor, promotion: Promotion, decision: Decision) -> Waiting:
+    excluded = str(actor.person_id) in excluded_persons(promotion)
+    for reason in decision.unmet:
+        may = reason.kind != APPROVALS or not excluded
+        if decision.machine_clear and reason.human and may and is_asked(actor, reason):
+            return Waiting(promotion=promotion, reason=reason, is_mine=True)
+    first = next(iter(decision.unmet), None)
+    return Waiting(promotion=promotion, reason=first, is_mine=False)
 
 
 def lanes() -> list[Lanes]:

@@ -13,21 +13,12 @@ from releases.selectors.releases import releases
 
 def what_waits(*, actor: Actor) -> Section:
     """Open promotions, those that this person can move first."""
-    queue = queries.queued()
-    roles = {role.value for role in actor.roles}
-    mine, others = [], []
-    for item in queue:
-        reason = item.waits_for
-        owners = {name.strip() for name in (reason.owner if reason else "").split(",")}
-        singular = {name + "s" for name in owners}
-        asked = roles & (owners | singular) and item.promotion.requested_by_id != actor.person_id
-        (mine if asked else others).append(item)
     return Section(
         title="What waits",
         template="releases/section_waits.html",
         link=reverse("console-promotions"),
         link_text="All promotions",
-        content={"mine": mine, "others": others, "holds": list(holds_in_force())},
+        content={"queue": queries.waiting(actor), "holds": list(holds_in_force())},
     )
 
 

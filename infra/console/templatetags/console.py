@@ -115,6 +115,12 @@ def pretty(value: Any) -> str:
 
 
 @register.filter
+def compact(value: Any) -> str:
+    """JSON on one line; text without its quotes unless it is empty."""
+    return value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)
+
+
+@register.filter
 def get(mapping: Any, key: Any) -> Any:
     """`mapping[key]`, None when it has none."""
     return mapping.get(key) if mapping is not None else None

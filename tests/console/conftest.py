@@ -1,0 +1,107 @@
+"""A browser, and an installation with something on every page for it to look at."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from uuid import uuid4
+
+import psycopg
+import pytest
+import uvicorn
+from django.conf import settings
+from django.core.asgi import get_asgi_application
+from django.db import connections
+from playwright.sync_api import Browser, sync_playwright
+from pytest_django.plugin import DjangoDbBlocker
+
+from tests.conftest import database_url
+from tests.console import world as worlds
+from tests.console.world import World
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A running console and the story behind it."""
+
+    url: str
+    world: World
+
+
+@pytest.fixture(scope="module")
+def chromium() -> str:
+    """Where Chromium is; skipped without one, unless SLIPWAY_REQUIRE_BROWSER=1."""
+    path = os.environ.get("SLIPWAY_CHROMIUM") or shutil.which("chromium")
+    if path is None:
+        reason = "Chromium is not installed: apt-get install chromium."
+        if os.environ.get("SLIPWAY_REQUIRE_BROWSER") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return path
+
+
+@pytest.fixture(scope="module")
+def site(
+    chromium: str,
+    django_db_setup: None,
+    django_db_blocker: DjangoDbBlocker,
+    valkey: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Site]:
+    """The console over a private copy of the database, served by a thread of this process."""
+    with django_db_blocker.unblock(), _own_database():
+        story = worlds.build(tmp_path_factory.mktemp("artifacts"))
+        connections["default"].close()
+        with _served() as url:
+            yield Site(url=url, world=story)
+
+
+@pytest.fixture(scope="module")
+def browser(site: Site, chromium: str) -> Iterator[Browser]:
+    """Started after the story is written: Django refuses the database where a loop runs."""
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield started
+        started.close()
+
+
+@contextmanager
+def _own_database() -> Iterator[None]:
+    original = settings.DATABASES["default"]["NAME"]
+    name = f"t_{uuid4().hex[:12]}"
+    with psycopg.connect(database_url("superuser", "postgres"), autocommit=True) as admin:
+        connections["default"].close()
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {original} OWNER slipway_owner")
+        for place in (connections["default"].settings_dict, settings.DATABASES["default"]):
+            place["NAME"] = name
+        try:
+            yield
+        finally:
+            for place in (connections["default"].settings_dict, settings.DATABASES["default"]):
+                place["NAME"] = original
+            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def _served() -> Iterator[str]:
+    config = uvicorn.Config(
+        get_asgi_application(), host="127.0.0.1", port=0, log_level="error", lifespan="off"
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not server.started:
+        assert thread.is_alive() and time.monotonic() < deadline, "the console did not start"
+        time.sleep(0.02)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(timeout=10)

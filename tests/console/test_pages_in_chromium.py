@@ -1,0 +1,84 @@
+"""Every page in Chromium: two widths, light and dark, keyboard, strict script policy."""
+
+from __future__ import annotations
+
+import pytest
+from django.urls import reverse
+from playwright.sync_api import Browser
+
+from tests.console.conftest import Site
+from tests.console.visits import pages_of, visiting
+
+pytestmark = pytest.mark.browser
+WIDTHS = (1280, 390)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_page_is_whole_at_1280_and_at_390(browser: Browser, site: Site, theme: str) -> None:
+    found: dict[str, list[str]] = {}
+    with visiting(browser, site, "admin", WIDTHS[0], theme) as visit:
+        for name, path in pages_of(site.world).items():
+            visit.open(path)
+            problems = [] if visit.page.locator(f"html.{theme}").count() else [f"is not {theme}"]
+            for width in WIDTHS:
+                visit.page.set_viewport_size({"width": width, "height": 900})
+                problems += [f"at {width}: {problem}" for problem in visit.problems()]
+            if problems:
+                found[name] = problems
+    assert not found
+
+
+@pytest.mark.parametrize("name", ["brief", "board", "promotion", "stage", "partner", "comparison"])
+def test_keyboard_reaches_everything_and_shows_where_it_is(
+    browser: Browser, site: Site, name: str
+) -> None:
+    with visiting(browser, site, "second_release_manager") as visit:
+        visit.open(pages_of(site.world)[name])
+        n_elements, missed = visit.unreached_by_keyboard()
+    assert n_elements > 20
+    assert not missed
+
+
+def test_theme_switch_is_kept(browser: Browser, site: Site) -> None:
+    with visiting(browser, site, "auditor") as visit:
+        page = visit.page
+        page.click(".sw-user summary")
+        page.click("text=Dark")
+        assert page.locator("html").get_attribute("class") == "dark"
+        visit.open(reverse("console-board"))
+        assert page.locator("html").get_attribute("class") == "dark"
+        assert not visit.problems()
+
+
+def test_menu_opens_and_closes_on_a_phone(browser: Browser, site: Site) -> None:
+    with visiting(browser, site, "auditor", 390) as visit:
+        page = visit.page
+        assert not page.locator("#menu").is_visible()
+        page.click("#menu-opener")
+        page.wait_for_selector("#menu", state="visible")
+        page.keyboard.press("Escape")
+        page.wait_for_selector("#menu", state="hidden")
+        page.click("#menu-opener")
+        page.click("#menu >> text=Board")
+        page.wait_for_url("**/board/")
+        assert not visit.problems()
+
+
+def test_sign_in_page_and_a_wrong_password(browser: Browser, site: Site) -> None:
+    with visiting(browser, site, "auditor") as visit:
+        page = visit.page
+        page.context.clear_cookies()
+        visit.open(reverse("console-audit"))
+        assert "/login/" in page.url
+        page.fill("#id_username", "auditor")
+        page.fill("#id_password", "not it")
+        page.click("button[type=submit]")
+        assert "correct" in page.inner_text("[role=alert]")
+        assert not visit.problems()
+
+
+def test_api_docs_work_under_the_same_policy(browser: Browser, site: Site) -> None:
+    with visiting(browser, site, "auditor") as visit:
+        visit.open(reverse("docs"))
+        visit.page.wait_for_selector(".opblock", timeout=20_000)
+        assert not [p for p in visit.problems() if not p.startswith("raw")]

@@ -1,0 +1,147 @@
+"""What a visit to a page is checked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.urls import reverse
+from playwright.sync_api import Browser, Page
+
+from tests.builders import PASSWORD
+from tests.console.conftest import Site
+from tests.console.world import CANARY, World
+
+_WATCH = """
+window.violations = [];
+document.addEventListener('securitypolicyviolation', (event) =>
+  window.violations.push(`${event.violatedDirective} ${event.blockedURI}`));
+"""
+# Whatever can be clicked or typed into and is on the screen.
+_INTERACTIVE = """() => [...document.querySelectorAll(
+  'a[href], button, summary, input:not([type=hidden]), select, textarea')]
+  .filter((e) => !e.disabled && e.tabIndex >= 0 && e.checkVisibility({visibilityProperty: true}))
+  .map((e, i) => { e.dataset.walk = i; return i; }).length"""
+_FOCUSED = """() => {
+  const e = document.activeElement, style = getComputedStyle(e);
+  return [e.dataset.walk ?? null, style.outlineStyle !== 'none' && style.outlineWidth !== '0px'];
+}"""
+
+
+@dataclass(slots=True, kw_only=True)
+class Visit:
+    """A page open in the browser, with every complaint it made."""
+
+    page: Page
+    base: str
+    complaints: list[str] = field(default_factory=list)
+
+    def open(self, path: str) -> None:
+        self.page.goto(self.base + path)
+        self.page.wait_for_load_state("load")
+
+    def problems(self) -> list[str]:
+        """What is wrong with the page as it is now; forgets what was said before."""
+        found, self.complaints[:] = list(self.complaints), []
+        found += [f"CSP: {text}" for text in self.page.evaluate("window.violations")]
+        width = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        over = self.page.evaluate(width)
+        if over > 0:
+            found.append(f"{over} px wider than the screen")
+        text = self.page.inner_text("body").replace("{{ 7|add:7 }}", "")
+        found += [f"raw template text {mark}" for mark in ("{{", "{%", "None ") if mark in text]
+        if self.page.title() == "pwned" or self.page.locator("img[src=x]").count():
+            found.append(f"user content is markup here: {CANARY}")
+        return found
+
+    def unreached_by_keyboard(self) -> tuple[int, list[str]]:
+        """How many elements there are to reach, and those that Tab misses or leaves unmarked."""
+        n_elements = self.page.evaluate(_INTERACTIVE)
+        reached, unmarked = set(), []
+        self.page.evaluate("document.activeElement.blur()")
+        # A date's parts are a stop each, so there are more stops than elements.
+        for _ in range(n_elements + 40):
+            if len(reached) == n_elements:
+                break
+            self.page.keyboard.press("Tab")
+            walk, is_marked = self.page.evaluate(_FOCUSED)
+            if walk is not None:
+                reached.add(int(walk))
+                if not is_marked:
+                    unmarked.append(f"no visible focus on {self._described(walk)}")
+        missed = [f"not reached: {self._described(i)}" for i in set(range(n_elements)) - reached]
+        return n_elements, missed + unmarked
+
+    def _described(self, walk: Any) -> str:
+        outer = f"document.querySelector('[data-walk=\"{walk}\"]').outerHTML.slice(0, 160)"
+        return str(self.page.evaluate(outer))
+
+
+@contextmanager
+def visiting(
+    browser: Browser, site: Site, username: str, width: int = 1280, theme: str = "light"
+) -> Iterator[Visit]:
+    """A signed-in visit in a window of that width and colour scheme."""
+    height = 844 if width < 600 else 900
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, color_scheme=theme, reduced_motion="reduce"
+    )
+    page = context.new_page()
+    page.add_init_script(_WATCH)
+    visit = Visit(page=page, base=site.url)
+    page.on("pageerror", lambda error: visit.complaints.append(f"script: {error}"))
+    page.on("console", lambda message: _heard(visit, message))
+    page.on("request", lambda request: _left(visit, request.url))
+    visit.open(reverse("admin:login"))
+    page.fill("#id_username", username)
+    page.fill("#id_password", PASSWORD)
+    page.click("button[type=submit]")
+    page.wait_for_url(site.url + reverse("admin:index"))
+    yield visit
+    context.close()
+
+
+def _heard(visit: Visit, message: Any) -> None:
+    if message.type in ("error", "warning"):
+        visit.complaints.append(f"console: {message.text}")
+
+
+def _left(visit: Visit, url: str) -> None:
+    if not url.startswith((visit.base, "data:", "blob:")):
+        visit.complaints.append(f"asked another origin: {url}")
+
+
+def pages_of(world: World) -> dict[str, str]:
+    """Every page by name, each with something on it."""
+    comparison = reverse("console-comparison", args=[world.comparison.pk])
+    return {
+        "brief": reverse("admin:index"),
+        "board": reverse("console-board"),
+        "promotions": reverse("console-promotions"),
+        "promotion": reverse("console-promotion", args=[world.waiting.pk]),
+        "checkpoints": reverse("console-checkpoints"),
+        "checkpoint": reverse("console-checkpoint", args=[world.candidate.pk]),
+        "stage": reverse("console-stage", args=[world.alpha.pk]),
+        "held stage": reverse("console-stage", args=[world.production.pk]),
+        "compare": reverse("console-compare"),
+        "comparison": comparison,
+        "component": f"{comparison}?node=echo.first",
+        "suites": reverse("console-suites"),
+        "suite": reverse("console-suite", args=["echo"]),
+        "runs": reverse("console-runs"),
+        "run": reverse("console-run", args=[world.run.pk]),
+        "running": reverse("console-run", args=[world.running.pk]),
+        "feedback": reverse("console-feedback"),
+        "feedback item": reverse("console-feedback-item", args=[world.feedback.pk]),
+        "partners": reverse("console-partners"),
+        "partner": reverse("console-partner", args=[world.partner.pk]),
+        "calls": reverse("console-calls"),
+        "audit": reverse("console-audit"),
+        "records": reverse("admin:releases_release_changelist"),
+        "record": reverse("admin:releases_checkpoint_change", args=[world.candidate.pk]),
+        "logins": reverse("admin:infra_user_changelist"),
+        "password": reverse("admin:password_change"),
+        "confirm": reverse("console-sign-in-again"),
+    }
