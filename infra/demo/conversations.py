@@ -10,6 +10,7 @@ from openai import OpenAI
 from alpha.models import Feedback, UsageEvent
 from alpha.selectors import cohort_named, partner_named
 from alpha.services import grants, partners
+from alpha.states import UsageState
 from infra.demo.cast import PARTNER, actor
 from infra.errors import InvalidMove, NotFound
 from infra.supervisor.runfile import read_runfile, update_runfile
@@ -51,7 +52,10 @@ def grant_access() -> str:
 
 def call() -> str:
     """One plain and one streamed completion through the gateway."""
-    if UsageEvent.objects.filter(partner__name=PARTNER).count() >= len(_QUESTIONS):
+    made = UsageEvent.objects.filter(
+        partner__name=PARTNER, codename=CODENAME, state=UsageState.SUCCEEDED.value
+    )
+    if made.count() >= len(_QUESTIONS):
         return "made already"
     client = _client()
     plain = client.chat.completions.create(
@@ -65,13 +69,13 @@ def call() -> str:
 
 
 def remark() -> str:
-    """Two remarks about two fresh calls: one thumb down with a comment, one thumb up."""
+    """Two remarks about two fresh calls: one thumb up, one thumb down with a comment."""
     if Feedback.objects.filter(partner__name=PARTNER).count() >= 2:
         return "left already"
     client = _client()
     remarks: tuple[dict[str, Any], ...] = (
-        {"thumbs_up": False, "comment": "It is kind of weird when I ask for a list."},
         {"thumbs_up": True, "comment": "Short and friendly."},
+        {"thumbs_up": False, "comment": "It is kind of weird when I ask for a list."},
     )
     for number, (question, remark_body) in enumerate(zip(_QUESTIONS, remarks, strict=True)):
         answer = client.chat.completions.create(
@@ -86,7 +90,7 @@ def remark() -> str:
                 **remark_body,
             },
         )
-    return "one thumb down with a comment, one thumb up"
+    return "one thumb up, one thumb down with a comment"
 
 
 def _messages(question: str) -> list[Any]:
