@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from collections.abc import Iterator
@@ -18,6 +19,12 @@ from tests.walk.product import Product
 
 EFFECTIVE_AFTER = timedelta(seconds=1)
 STAGE = "closed-alpha"
+TARGET = {"instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]}
+LINEAGE = """
+    SELECT k.input, k.target, f.comment, f.state FROM eval_case k
+    JOIN feedback f ON f.id = k.feedback_id JOIN suite_version v ON v.id = k.version_id
+    WHERE v.state = 'published' AND k.source = 'feedback'
+"""
 
 
 class Caller(threading.Thread):
@@ -157,3 +164,25 @@ def test_both_remarks_are_bound_to_checkpoint_release_and_stage(demo: Product) -
     )
     kept = (INCUMBENT, STAGE, True, "incumbent")
     assert sorted(rows) == [(False, *kept), (True, *kept)]
+
+
+def test_one_action_makes_a_remark_a_case_of_the_next_suite_version(
+    demo: Product, browser: Browser
+) -> None:
+    before = demo.told("suite", "show", "instructions")
+    page = browser.sign_in("eval_owner")
+    page.get_by_role("link", name="Feedback", exact=True).first.click()
+    page.get_by_role("link", name="It is kind of weird").click()
+    making = page.locator("#make-case")
+    making.get_by_label("Suite").select_option(label="instructions")
+    making.get_by_label("What a good answer must satisfy").fill(json.dumps(TARGET))
+    making.get_by_label("Publish the version at once").check()
+    making.get_by_role("button", name="Add the case").click()
+    expect(page.get_by_text("Cases made from it")).to_be_visible()
+    after = demo.told("suite", "show", "instructions")
+    assert after["version"] == before["version"] + 1
+    assert after["n_cases"] == before["n_cases"] + 1
+    asked, target, said, of = demo.sql(LINEAGE)[0]
+    assert asked == [{"role": "user", "content": "List three colours, separated by commas."}]
+    assert (target, said, of) == (TARGET, "It is kind of weird when I ask for a list.", "in_suite")
+    assert browser.problems == []
