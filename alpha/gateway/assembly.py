@@ -39,7 +39,7 @@ class Assembly:
 
     def _message(self, index: int) -> dict[str, Any]:
         texts = {name: "".join(pieces) for name, pieces in self._texts[index].items()}
-        message = {"role": "assistant", "content": None, **texts}
+        message: dict[str, Any] = {"role": "assistant", "content": None, **texts}
         if calls := self._calls.get(index):
             message["tool_calls"] = [calls[place] for place in sorted(calls)]
         return message

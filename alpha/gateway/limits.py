@@ -74,6 +74,8 @@ class Limits:
             decode_responses=True,
         )
         self._scripts = Scripts(self._redis)
+        # Lost counters are seeded again by the first call that finds them so.
+        self._seeded: set[str] = set()
         self._live: dict[str, str] = {}
         self._unsettled: dict[str, tuple[str, int, int]] = {}
         self._allowance = Allowance(config.local_allowance)
@@ -127,7 +129,7 @@ class Limits:
         told = [NONE if limit is None else limit for limit in limits]
         bounded, lease = int(wanted.bounded), self._config.lease_s * 1000
         arguments = [request, *told, wanted.tokens, wanted.micros, bounded, lease]
-        answer = await self._scripts.run("start", scope, arguments)
+        answer: Sequence[Any] = await self._scripts.run("start", scope, arguments)
         if answer[0] == "unseeded":
             await self.seed(grant)
             answer = await self._scripts.run("start", scope, arguments)
@@ -140,12 +142,15 @@ class Limits:
         await self._scripts.run("seed", scope, (spent.micros, spent.tokens_today, spent.day))
 
     async def seed_missing(self, grants: Sequence[GrantEntry]) -> None:
-        """Seed, away from any request, the grants whose counters know nothing yet."""
+        """Seed, away from any request, the grants this worker has not seen seeded yet."""
         for grant in grants:
-            if grant.budget_micros is None and grant.tokens_per_day is None:
+            scope = scope_of(grant.id, grant.partner_id)
+            counts = grant.budget_micros is not None or grant.tokens_per_day is not None
+            if not counts or scope in self._seeded:
                 continue
-            if not await self._redis.exists(f"{scope_of(grant.id, grant.partner_id)}:seeded"):
+            if not await self._redis.exists(f"{scope}:seeded"):
                 await self.seed(grant)
+            self._seeded.add(scope)
 
     async def settle(self, admission: Admission, request: str, tokens: int, micros: int) -> None:
         """Replace the reservation by what was used; tried again later when Valkey is away."""

@@ -30,7 +30,7 @@ class ChatRequest:
 
     @property
     def starts_with_system(self) -> bool:
-        return self.forwarded["messages"][0]["role"] == "system"
+        return bool(self.forwarded["messages"][0]["role"] == "system")
 
     @property
     def max_tokens(self) -> int | None:
@@ -38,7 +38,7 @@ class ChatRequest:
 
     @property
     def n_choices(self) -> int:
-        return self.forwarded.get("n", 1)
+        return int(self.forwarded.get("n", 1))
 
 
 def _is_int(low: int, high: int) -> Callable[[Any], bool]:

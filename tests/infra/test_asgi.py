@@ -26,9 +26,11 @@ def answered(path: str, method: str = "GET") -> tuple[int, dict[bytes, bytes]]:
         "server": ("127.0.0.1", 2),
     }
 
+    body = [{"type": "http.request", "body": b"", "more_body": False}]
+
     async def receive() -> dict[str, Any]:
-        if not sent:
-            return {"type": "http.request", "body": b"", "more_body": False}
+        if body:
+            return body.pop()
         await asyncio.sleep(60)
         return {"type": "http.disconnect"}
 
