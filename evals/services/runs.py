@@ -67,17 +67,22 @@ def start_run(
         return _same_run(found, run)
     run.deployment = _deployment_of(checkpoint)
     try:
-        with transaction.atomic():
-            run.save(force_insert=True)
-            _make_shards(run)
-            after = {"n_expected": run.n_expected, "seed": seed, "repeats": repeats}
-            audit.record(actor=actor, action="run.started", subject=run, after=after)
+        _begin(actor, run)
     except IntegrityError:
+        # Another start with this key came first.
         found = _run_of_key(idempotency_key)
         if found is None:
             raise
         return _same_run(found, run)
     return run
+
+
+def _begin(actor: Actor, run: Run) -> None:
+    with transaction.atomic():
+        run.save(force_insert=True)
+        _make_shards(run)
+        after = {"n_expected": run.n_expected, "seed": run.seed, "repeats": run.repeats}
+        audit.record(actor=actor, action="run.started", subject=run, after=after)
 
 
 def cancel_run(*, actor: Actor, run: Run, reason: str) -> Run:

@@ -13,6 +13,7 @@ from django.core.management import call_command
 
 from evals import formats
 from evals.models import Run, SuiteVersion
+from evals.services import runs
 from releases.models import Checkpoint
 from tests import builders as cast
 from tests.evals import builders
@@ -141,3 +142,25 @@ def test_compare_prints_a_sentence_a_component(upstream: Upstream) -> None:
     ]
     found = told("compare", "new", "old", "--suite", "echo", "--margin", "0.2")
     assert (found["version"], len(found["nodes"]), found["nodes"][0]["delta"]) == (1, 4, 0.0)
+
+
+def test_waiting_for_a_run_that_fails_exits_1_with_the_reason(
+    upstream: Upstream, capsys: pytest.CaptureFixture[str]
+) -> None:
+    version = builders.published(3)
+    run = builders.start(version, builders.served(upstream.base_url), idempotency_key="k")
+    runs.fail_run(run_id=run.pk, problem="the upstream is gone")
+    with pytest.raises(SystemExit) as ended:
+        said("run", "start", "echo", "chat-nano-1", "--key", "k", "--wait", "--by", "engineer")
+    assert ended.value.code == 1
+    assert "The run is failed: the upstream is gone" in capsys.readouterr().err
+
+
+def test_waiting_for_a_completed_run_prints_its_means(upstream: Upstream) -> None:
+    version = builders.published(12)
+    run = builders.start(version, builders.served(upstream.base_url), idempotency_key="k")
+    builders.execute(run)
+    words = ("run", "start", "echo", "chat-nano-1", "--key", "k", "--wait", "--by", "engineer")
+    lines = said(*words).splitlines()
+    assert "completed 12/12, 0 failed, 0 errored" in lines
+    assert any(line.startswith("  echo, whole suite") and "100.0%" in line for line in lines)

@@ -139,7 +139,7 @@ class Command(SlipwayCommand):
         self.say(f"{run.pk}  {run}  {progress_line(now)}")
         means = list(run.metrics.values("node", "n_cases", "n_missing", "mean", "lo", "hi"))
         for mean in means:
-            self.say(f"  {mean['node'] or run.version.suite.name:32} {_shown(mean)}")
+            self.say(f"  {mean['node'] or _whole(run):32} {_shown(mean)}")
         return {
             "id": str(run.pk),
             "suite": run.version.suite.name,
@@ -168,3 +168,7 @@ def _shown(mean: dict[str, Any]) -> str:
     reach = "" if mean["lo"] is None else f" ({100 * mean['lo']:.1f}..{100 * mean['hi']:.1f})"
     missing = f", {mean['n_missing']} missing" if mean["n_missing"] else ""
     return f"{100 * mean['mean']:.1f}%{reach}, {mean['n_cases']} cases{missing}"
+
+
+def _whole(run: Run) -> str:
+    return f"{run.version.suite.name}, whole suite"

@@ -122,19 +122,18 @@ def test_a_run_is_finished_exactly_once(committed_db: str, valkey: str, upstream
 
 @pytest.mark.django_db
 def test_the_sweep_finishes_what_a_worker_left_unfinished(upstream: Upstream) -> None:
-    run = builders.execute(
-        builders.start(builders.published(12), builders.served(upstream.base_url))
-    )
-    assert leases.sweep() == 0
-    again = builders.start(run.version, run.checkpoint)
-    lease = leases.claim(again.shards.get().pk)
+    run = builders.start(builders.published(12), builders.served(upstream.base_url))
+    lease = leases.claim(run.shards.get().pk)
     assert lease is not None
-    read = read_work(lease)
-    with CallsInFlight(read, OpenAIClient(base_url=read.base_url)) as calls:
+    work = read_work(lease)
+    with CallsInFlight(work, OpenAIClient(base_url=work.base_url)) as calls:
         while not calls.is_over:
-            write_results(calls.take(0.1))
-            calls.stored(12)
+            rows = calls.take(0.1)
+            write_results(rows)
+            calls.stored(len(rows))
     leases.finish(lease)
+    run.refresh_from_db()
+    assert run.state == "running"
     leases.sweep()
-    again.refresh_from_db()
-    assert again.state == "completed"
+    run.refresh_from_db()
+    assert run.state == "completed"
