@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from alpha.models import Feedback
+from alpha.sealing import Unreadable
 from alpha.transcripts import read_transcript
 from infra.actors import Actor
-from infra.errors import NotFound
+from infra.errors import DomainError, NotFound
 from infra.roles import Role
 
 READERS = (
@@ -19,7 +20,10 @@ READERS = (
 
 
 def conversation_of(*, actor: Actor, feedback: Feedback) -> dict[str, Any] | None:
-    """The call's `{"request", "reply"}`; None when no text is kept. NotPermitted for others."""
+    """The call's `{"request", "reply"}`; None when no text is kept. NotPermitted for others.
+
+    DomainError when the stored bytes are not what was sealed.
+    """
     actor.must("read partners' conversations", *READERS)
     if feedback.request_id is None:
         return None
@@ -27,3 +31,6 @@ def conversation_of(*, actor: Actor, feedback: Feedback) -> dict[str, Any] | Non
         return read_transcript(feedback.request_id)
     except NotFound:
         return None
+    except Unreadable as error:
+        message = f"The kept text of call {feedback.request_id} was changed and can't be read."
+        raise DomainError("transcript_damaged", message) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import HttpResponseRedirect
 from django.urls import reverse
@@ -18,7 +19,7 @@ from evals.models import Case, Suite
 from evals.services.cases import TRIAGERS, case_from_feedback
 from evals.services.drafts import EDITORS
 from infra.console.pages import Crumbs, Page
-from infra.errors import NotFound
+from infra.errors import DomainError, NotFound
 
 
 class FeedbackItemPage(Page):
@@ -33,9 +34,12 @@ class FeedbackItemPage(Page):
         if found is None:
             raise NotFound("no_such_feedback", "There is no such feedback.")
         self.feedback = found
-        self.conversation = None
-        if self.actor.may(*READERS):
-            self.conversation = conversation_of(actor=self.actor, feedback=found)
+        self.conversation, self.damage = None, ""
+        try:
+            if self.actor.may(*READERS):
+                self.conversation = conversation_of(actor=self.actor, feedback=found)
+        except DomainError as error:
+            self.damage = error.message
 
     def heading(self) -> str:
         return f"Feedback of {self.feedback.partner.name}"
@@ -62,6 +66,7 @@ class FeedbackItemPage(Page):
             "item": item,
             "event": alpha_reads.usage_event(item.request_id, item.partner_id),
             "conversation": self.conversation,
+            "damage": self.damage,
             "may_read": self.actor.may(*READERS),
             "cases": Case.objects.filter(feedback=item).select_related("version__suite"),
             "may_triage": self.actor.may(*READERS),
@@ -79,7 +84,8 @@ class FeedbackItemPage(Page):
     def do_case(self, data: dict[str, Any]) -> HttpResponseRedirect:
         case = case_from_feedback(actor=self.actor, feedback=self.feedback, **data)
         address = reverse("console-suite", args=[data["suite"].name])
-        return HttpResponseRedirect(f"{address}?version={case.version.number}&case={case.pk}")
+        query = urlencode({"version": case.version.number, "case": case.case_id})
+        return HttpResponseRedirect(f"{address}?{query}")
 
     def do_dismiss(self, data: dict[str, Any]) -> str:
         inbox.dismiss(actor=self.actor, feedback=self.feedback, reason=data["reason"])

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import QuerySet
 from django.urls import reverse
 
 from evals.console.forms import RenewForm
 from evals.console.queries import scoreboard, versions_of
-from evals.models import Case, Suite
+from evals.models import Case, Suite, SuiteVersion
 from evals.selectors import suites as reads
 from evals.selectors.health import suite_health, suite_state
 from evals.services import drafts, suites
@@ -49,7 +50,7 @@ class SuitePage(Page):
         draft = reads.draft(self.suite)
         newest = reads.newest_published(self.suite)
         shown = self._shown(newest or draft)
-        cases = shown.cases.order_by("position") if shown else Case.objects.none()
+        cases = self._cases(shown)
         return {
             "suite": self.suite,
             "health": suite_health(self.suite, clock.now().date()),
@@ -63,7 +64,14 @@ class SuitePage(Page):
             "may_edit": self.actor.may(*drafts.EDITORS),
         }
 
-    def _shown(self, fallback: Any) -> Any:
+    def _cases(self, shown: SuiteVersion | None) -> QuerySet[Case]:
+        """The version's cases, or the one that the address names."""
+        if shown is None:
+            return Case.objects.none()
+        cases, wanted = shown.cases.order_by("position"), self.request.GET.get("case", "")
+        return cases.filter(case_id=wanted) if wanted else cases
+
+    def _shown(self, fallback: SuiteVersion | None) -> SuiteVersion | None:
         """The version whose cases are listed: the one asked for, or the newest."""
         number = self.request.GET.get("version", "")
         if not number:

@@ -23,7 +23,7 @@ from django.views.generic import View
 from infra import clock
 from infra.actors import Actor
 from infra.console.sign_in import signed_in_at
-from infra.errors import DomainError, InvalidInput, NotFound, NotPermitted, Reason
+from infra.errors import DomainError, InvalidInput, NotPermitted, Reason
 from infra.people import actor_of_login
 
 Crumbs = list[tuple[str, str]]
@@ -48,16 +48,16 @@ class Page(View):
         try:
             self.load(**kwargs)
             return super().dispatch(request, *args, **kwargs)
-        except NotFound as error:
-            problem = {"message": error.message, "reasons": ()}
-            return render(request, "console/problem.html", problem, status=404)
+        except DomainError as error:
+            problem = {"message": error.message, "reasons": error.reasons}
+            return render(request, "console/problem.html", problem, status=error.http_status)
 
     @cached_property
     def actor(self) -> Actor:
         return actor_of_login(self.request.user)  # type: ignore[arg-type]
 
     def load(self, **kwargs: Any) -> None:
-        """Find what the address names; NotFound makes the page a 404."""
+        """Find what the address names; a refusal, such as NotFound, is the whole page."""
 
     def heading(self) -> str:
         return self.title
