@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from alpha.services import feedback, upkeep
+from alpha.services import feedback, retention, upkeep
 
 
 @shared_task(name="alpha.sweep")
 def sweep() -> None:
-    """Bind feedback to calls that have landed; keep the usage table's partitions ahead."""
+    """Bind feedback to landed calls, erase expired text, keep the usage table's partitions ahead."""
     feedback.bind_waiting()
+    retention.erase_expired_transcripts()
     upkeep.ensure_partitions()
