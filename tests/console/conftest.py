@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -70,6 +72,18 @@ def browser(site: Site, chromium: str) -> Iterator[Browser]:
         started = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         yield started
         started.close()
+
+
+@pytest.fixture
+def quick_passwords(settings: Any) -> None:
+    """Nobody's password is worth a tenth of a second here."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def world(db: None, quick_passwords: None, valkey: str, tmp_path: Path) -> World:
+    """The story in this test's transaction."""
+    return worlds.build(tmp_path)
 
 
 @contextmanager

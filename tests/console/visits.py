@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.test import Client
 from django.urls import reverse
 from playwright.sync_api import Browser, Page
 
@@ -111,6 +112,14 @@ def _heard(visit: Visit, message: Any) -> None:
 def _left(visit: Visit, url: str) -> None:
     if not url.startswith((visit.base, "data:", "blob:")):
         visit.complaints.append(f"asked another origin: {url}")
+
+
+def signed_in(username: str, **options: bool) -> Client:
+    """A client that gave the right password just now."""
+    client = Client(**options)
+    body = {"username": username, "password": PASSWORD}
+    assert client.post(reverse("admin:login"), body).status_code == 302
+    return client
 
 
 def pages_of(world: World) -> dict[str, str]:
