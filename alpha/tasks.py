@@ -9,7 +9,7 @@ from alpha.services import feedback, retention, upkeep
 
 @shared_task(name="alpha.sweep")
 def sweep() -> None:
-    """Bind feedback to landed calls, erase expired text, keep the usage table's partitions ahead."""
+    """Bind feedback to landed calls, erase expired text, make the next months' partitions."""
     feedback.bind_waiting()
     retention.erase_expired_transcripts()
     upkeep.ensure_partitions()

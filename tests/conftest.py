@@ -46,7 +46,12 @@ def pytest_unconfigure() -> None:
 
 @pytest.fixture(scope="session")
 def postgres() -> None:
+    """A running PostgreSQL that does not wait for the disk: these rows outlive no test."""
     embedded.start_postgres(tethered=True)
+    with psycopg.connect(embedded.database_url("superuser"), autocommit=True) as admin:
+        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+            admin.execute(f"ALTER SYSTEM SET {setting} = off")
+        admin.execute("SELECT pg_reload_conf()")
 
 
 @pytest.fixture(scope="session")
