@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long bench lint vendor lock install install-dev
+.PHONY: help run test test-long bench lint vendor screenshots lock install install-dev
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -67,6 +67,10 @@ lint: install-dev
 
 vendor: install
 	@exec "$(BIN)/python" -m infra.vendor $(ARGS)
+
+# Pictures of every page of the instance that runs here (ARGS='--out FOLDER').
+screenshots: install-dev
+	@exec "$(BIN)/python" -m tests.console.screenshots $(ARGS)
 
 # Resolves both lists anew in a virtual environment of its own.
 lock:
