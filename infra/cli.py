@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -54,6 +55,9 @@ class SlipwayCommand(BaseCommand):
             value = self.run(**options)
         except DomainError as refusal:
             self._refuse(refusal)
+        except BrokenPipeError:
+            # `| head` has seen enough; what is still buffered must not be written at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except OperationalError as error:
             raise CommandError(_unreachable(error), returncode=EXIT_USAGE) from error
         except (BrokerError, CounterError) as error:

@@ -110,9 +110,8 @@ def committed_db(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> I
 
 
 @pytest.fixture(autouse=True)
-def own_object_store(tmp_path: Path, settings: object) -> Path:
+def own_object_store(tmp_path_factory: pytest.TempPathFactory, settings: object) -> Path:
     """Objects of one test stay in its own folder."""
-    folder = tmp_path / "objects"
-    folder.mkdir()
+    folder = tmp_path_factory.mktemp("objects")
     settings.ARTIFACTS = f"file://{folder}"  # type: ignore[attr-defined]
     return folder

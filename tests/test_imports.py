@@ -55,6 +55,8 @@ PURE = (
     "alpha/routing.py",
     "evals/states.py",
     "evals/components.py",
+    "evals/ordering.py",
+    "evals/asked.py",
 )
 IMPURE = ("django", "celery", "rest_framework", "psycopg", "redis", "boto3", "openai", "aiohttp")
 RIGHT_TO_LEFT = {

@@ -16,7 +16,7 @@ from infra.supervisor.children import Spec
 
 MANAGE = (sys.executable, str(PROJECT_DIR / "manage.py"))
 LOCAL_HOSTS = "127.0.0.1,localhost,[::1]"
-WORKER_CONCURRENCY = 2
+RUNNER_CONCURRENCY = 2
 MODEL_PARALLEL = 4
 # Pages come first: evals and the model take what the server leaves.
 BACKGROUND_NICENESS = 5
@@ -67,7 +67,11 @@ def product_plan(address: Address, listener_fd: int, *, demo: bool) -> Plan:
             restart=False,
         ),
         server=_server(logs, environment, listener_fd),
-        background=(_worker(logs, environment), _beat(logs, environment)),
+        background=(
+            _worker(logs, environment),
+            _beat(logs, environment),
+            _runner(logs, environment),
+        ),
         bootstrap=Spec(
             name="bootstrap",
             command=(*MANAGE, "bootstrap", "--json"),
@@ -132,18 +136,34 @@ def _server(logs: Path, environment: Mapping[str, str], listener_fd: int) -> Spe
 
 
 def _worker(logs: Path, environment: Mapping[str, str]) -> Spec:
-    concurrency = str(WORKER_CONCURRENCY)
+    """Does what moves releases: short tasks, which never wait behind an eval run."""
     return Spec(
         name="worker",
-        command=(
-            *(sys.executable, "-m", "celery", "-A", "infra.celery", "worker"),
-            *("--pool", "prefork", "--concurrency", concurrency, "--loglevel", "INFO"),
-            *("--without-gossip", "--without-mingle"),
-        ),
+        command=_celery_worker("worker", "celery", 1),
         log=logs / "worker.log",
+        environment=environment,
+        patience_s=2.0,
+    )
+
+
+def _runner(logs: Path, environment: Mapping[str, str]) -> Spec:
+    """Does eval runs, and gives way to everything else."""
+    return Spec(
+        name="runner",
+        command=_celery_worker("runner", "runs", RUNNER_CONCURRENCY),
+        log=logs / "runner.log",
         environment=environment,
         niceness=BACKGROUND_NICENESS,
         patience_s=2.0,
+    )
+
+
+def _celery_worker(name: str, queue: str, concurrency: int) -> tuple[str, ...]:
+    return (
+        *(sys.executable, "-m", "celery", "-A", "infra.celery", "worker"),
+        *("--hostname", f"{name}@%h", "--queues", queue),
+        *("--pool", "prefork", "--concurrency", str(concurrency), "--loglevel", "INFO"),
+        *("--without-gossip", "--without-mingle"),
     )
 
 

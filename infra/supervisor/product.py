@@ -206,7 +206,7 @@ class Product:
         self._on_stopping()
         interrupted = {"demo": "off"} if read_runfile().get("demo") == "running" else {}
         update_runfile({"ready": False, **interrupted})
-        order = ("server", "worker", "beat", "demo", "model")
+        order = ("server", "worker", "runner", "beat", "demo", "model")
         for child in sorted(self.children, key=lambda each: order.index(each.spec.name)):
             child.stop()
         for service in reversed(self.plan.services):
