@@ -70,5 +70,24 @@ class NewGrant(forms.Form):
         self.fields["stage"].queryset = stages  # type: ignore[attr-defined]
 
 
+class CohortGrant(NewGrant):
+    """The same for all partners of a cohort."""
+
+    cohort = forms.ModelChoiceField(Cohort.objects.none(), empty_label=None)
+    field_order = ("cohort",)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["cohort"].queryset = Cohort.objects.order_by("name")  # type: ignore[attr-defined]
+
+
+class AcceptTerms(forms.Form):
+    """Somebody at the partner accepted the terms of one grant."""
+
+    id = forms.UUIDField()
+    version = forms.CharField(max_length=40)
+    accepted_by = forms.CharField(max_length=200)
+
+
 class RevokeRow(RowWhyForm):
     """Ends one key or grant of the page."""

@@ -10,12 +10,21 @@ from django.http import HttpResponse
 from django.urls import reverse
 
 from alpha import selectors
-from alpha.console.forms import JoinCohort, NewCohort, NewGrant, NewKey, NewPartner, RevokeRow
+from alpha.console.forms import (
+    AcceptTerms,
+    CohortGrant,
+    JoinCohort,
+    NewCohort,
+    NewGrant,
+    NewKey,
+    NewPartner,
+    RevokeRow,
+)
 from alpha.models import Cohort, Grant, Key, Partner
 from alpha.services import grants, keys, partners
 from alpha.services.grants import Consent, Quotas
 from infra import clock
-from infra.console.fields import WhyForm, end_of
+from infra.console.fields import RowWhyForm, WhyForm, end_of
 from infra.console.pages import Crumbs, Page
 from infra.errors import NotFound
 from infra.roles import Role
@@ -29,7 +38,12 @@ class PartnersPage(Page):
 
     template_name = "alpha/partners.html"
     title = "Partners & keys"
-    forms = {"partner": NewPartner, "cohort": NewCohort}
+    forms = {
+        "partner": NewPartner,
+        "cohort": NewCohort,
+        "grant": CohortGrant,
+        "revoke_grant": RevokeRow,
+    }
     made: Partner | None = None
 
     def context(self) -> dict[str, Any]:
@@ -47,10 +61,38 @@ class PartnersPage(Page):
         cohort = partners.make_cohort(actor=self.actor, name=data["name"])
         return f"Cohort {cohort} exists now."
 
+    def do_grant(self, data: dict[str, Any]) -> str:
+        cohort = data["cohort"]
+        grant = grants.make_grant(actor=self.actor, cohort=cohort, **granted(data))
+        return f"Every partner of {cohort} may call {grant.stage} now."
+
+    def do_revoke_grant(self, data: dict[str, Any]) -> str:
+        found = Grant.objects.select_related("stage__pipeline", "cohort").filter(pk=data["id"])
+        grant = found.filter(cohort__isnull=False).first()
+        if grant is None:
+            raise NotFound("no_such_grant", "No cohort has such a grant.")
+        grants.revoke_grant(actor=self.actor, grant=grant, reason=data["reason"])
+        return f"The grant of {grant.cohort} to {grant.stage} is revoked."
+
     def after(self, name: str) -> str:
         if self.made is None:
             return super().after(name)
         return reverse("console-partner", args=[self.made.pk])
+
+
+def granted(data: dict[str, Any]) -> dict[str, Any]:
+    """What a grant's form says, as the service takes it."""
+    return {
+        "stage": data["stage"],
+        "ends_at": end_of(data["ends_on"]),
+        "quotas": Quotas(**{name: data[name] for name in _QUOTAS}),
+        "consent": Consent(
+            terms_version=data["terms_version"],
+            accepted_by=data["terms_accepted_by"],
+            transcripts=data["transcript_consent"],
+            transcript_days=data["transcript_days"],
+        ),
+    }
 
 
 class PartnerPage(Page):
@@ -62,7 +104,9 @@ class PartnerPage(Page):
         "revoke_key": RevokeRow,
         "grant": NewGrant,
         "revoke_grant": RevokeRow,
+        "accept": AcceptTerms,
         "join": JoinCohort,
+        "leave": RowWhyForm,
         "end": WhyForm,
     }
     partner: Partner
@@ -120,20 +164,7 @@ class PartnerPage(Page):
         return f"{key} is revoked: its next request is refused."
 
     def do_grant(self, data: dict[str, Any]) -> str:
-        accepted = data["terms_accepted_by"]
-        grant = grants.make_grant(
-            actor=self.actor,
-            partner=self.partner,
-            stage=data["stage"],
-            ends_at=end_of(data["ends_on"]),
-            quotas=Quotas(**{name: data[name] for name in _QUOTAS}),
-            consent=Consent(
-                terms_version=data["terms_version"],
-                accepted_by=accepted,
-                transcripts=data["transcript_consent"],
-                transcript_days=data["transcript_days"],
-            ),
-        )
+        grant = grants.make_grant(actor=self.actor, partner=self.partner, **granted(data))
         return f"{self.partner} may call {grant.stage} now."
 
     def do_revoke_grant(self, data: dict[str, Any]) -> str:
@@ -147,6 +178,21 @@ class PartnerPage(Page):
         if grant is None:
             raise NotFound("no_such_grant", f"{self.partner} has no such grant of its own.")
         return grant
+
+    def do_accept(self, data: dict[str, Any]) -> str:
+        grant = self._own_grant(data["id"])
+        by = data["accepted_by"]
+        grants.accept_terms(actor=self.actor, grant=grant, version=data["version"], accepted_by=by)
+        return f"Recorded: {by} accepted the terms {data['version']}."
+
+    def do_leave(self, data: dict[str, Any]) -> str:
+        cohort = Cohort.objects.filter(pk=data["id"]).first()
+        if cohort is None:
+            raise NotFound("no_such_cohort", "There is no such cohort.")
+        partners.leave_cohort(
+            actor=self.actor, cohort=cohort, partner=self.partner, reason=data["reason"]
+        )
+        return f"{self.partner} has left {cohort}: its grants serve it no more."
 
     def do_join(self, data: dict[str, Any]) -> str:
         partners.join_cohort(actor=self.actor, cohort=data["cohort"], partner=self.partner)

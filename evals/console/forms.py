@@ -60,6 +60,11 @@ class CompareForm(forms.Form):
         self.fields["suite"].queryset = suites  # type: ignore[attr-defined]
         for name in ("candidate", "baseline"):
             self.fields[name].queryset = tried  # type: ignore[attr-defined]
+        # Two different ones from the start: comparing a checkpoint with itself says nothing.
+        newest = [str(pk) for pk in tried.values_list("pk", flat=True)[:3]]
+        for name, other in (("candidate", "baseline"), ("baseline", "candidate")):
+            free = [pk for pk in newest if pk != self.initial.get(other)]
+            self.initial.setdefault(name, free[0] if free else None)
 
 
 class RenewForm(WhyForm):

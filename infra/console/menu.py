@@ -33,14 +33,19 @@ PAGES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Calls", "swap_horiz", "console-calls"),
         ),
     ),
-    ("Trace", (("Audit", "history", "console-audit"),)),
+    (
+        "Trace",
+        (
+            ("Audit", "history", "console-audit"),
+            ("Service keys", "key", "console-service-keys"),
+        ),
+    ),
 )
 RECORDS: tuple[tuple[str, str, str], ...] = (
     ("Pipelines", "account_tree", "admin:releases_pipeline_changelist"),
     ("Deployments", "dns", "admin:releases_deployment_changelist"),
     ("Prices", "payments", "admin:releases_price_changelist"),
     ("Decision records", "gavel", "admin:releases_decisionrecord_changelist"),
-    ("Service keys", "key", "admin:infra_servicekey_changelist"),
     ("People", "group", "admin:infra_person_changelist"),
     ("Logins", "badge", "admin:infra_user_changelist"),
 )

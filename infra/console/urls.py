@@ -5,9 +5,11 @@ from __future__ import annotations
 from django.urls import path
 
 from infra.console.audit import AuditPage
+from infra.console.service_keys import ServiceKeysPage
 from infra.console.sign_in import SignInAgain
 
 urlpatterns = [
     path("audit/", AuditPage.as_view(), name="console-audit"),
+    path("service-keys/", ServiceKeysPage.as_view(), name="console-service-keys"),
     path("sign-in-again/", SignInAgain.as_view(), name="console-sign-in-again"),
 ]

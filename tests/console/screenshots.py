@@ -31,6 +31,7 @@ LISTS = {
     "partners": "partners/",
     "calls": "calls/",
     "audit": "audit/",
+    "service-keys": "service-keys/",
     "records": "releases/pipelineversion/",
 }
 # Name of a page, the list that leads there, and what the link's address holds.

@@ -148,6 +148,7 @@ def pages_of(world: World) -> dict[str, str]:
         "partner": reverse("console-partner", args=[world.partner.pk]),
         "calls": reverse("console-calls"),
         "audit": reverse("console-audit"),
+        "service keys": reverse("console-service-keys"),
         "records": reverse("admin:releases_release_changelist"),
         "record": reverse("admin:releases_checkpoint_change", args=[world.candidate.pk]),
         "logins": reverse("admin:infra_user_changelist"),
