@@ -15,7 +15,7 @@ from infra.embedded.processes import wait_until
 from tests.alpha.gateway.upstream import Upstream
 from tests.walk.browser import Browser, chromium
 from tests.walk.product import Product
-from tests.walk.side import Side, make_side
+from tests.walk.side import make_side
 
 # What needs no demo comes first, while it plays; what breaks things comes last.
 ORDER = (
@@ -77,8 +77,7 @@ def product() -> Iterator[Product]:
         assert code == 0, product.said()
         assert not product.processes(), [each.cmdline() for each in product.processes()]
     finally:
-        for each in product.processes():
-            each.kill()
+        product.end()
         shutil.rmtree(state, ignore_errors=True)
 
 
@@ -101,9 +100,10 @@ def upstream() -> Iterator[Upstream]:
 
 
 @pytest.fixture(scope="session")
-def side(product: Product, upstream: Upstream) -> Side:
-    """A family of its own, live in a stage that the demo's partner may call."""
-    return make_side(product, upstream)
+def side(product: Product, upstream: Upstream) -> Upstream:
+    """Behind a family of its own, live in a stage that the demo's partner may call."""
+    make_side(product, upstream.url)
+    return upstream
 
 
 @pytest.fixture

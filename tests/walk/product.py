@@ -85,6 +85,13 @@ class Product:
         self.process.send_signal(signum)
         return self.process.wait(STOP_WITHIN_S)
 
+    def end(self) -> None:
+        """Stop it if it runs, and kill what a stop did not reach."""
+        if self.process is not None and self.process.poll() is None:
+            self.stop()
+        for each in self.processes():
+            each.kill()
+
     def processes(self, *words: str) -> list[psutil.Process]:
         """Every living process of this installation, whose command line has all those words."""
         roots = [each for each in psutil.process_iter() if self._owns(each)]

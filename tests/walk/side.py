@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from infra.embedded.processes import wait_until
-from tests.alpha.gateway.upstream import NAME, Upstream
+from tests.alpha.gateway.upstream import NAME
 from tests.walk.product import Product
 
 CHECKPOINT = "side-nano-1"
@@ -43,23 +42,17 @@ request: {{max_tokens: 16}}
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
-    """The family's upstream."""
-
-    upstream: Upstream
-
-    def chat(self, **fields: Any) -> dict[str, Any]:
-        """A body that this family's codename answers."""
-        messages = [{"role": "user", "content": "Say hello to me"}]
-        return {"model": CODENAME, "messages": messages, **fields}
+def chat(**fields: Any) -> dict[str, Any]:
+    """A body that this family's codename answers."""
+    messages = [{"role": "user", "content": "Say hello to me"}]
+    return {"model": CODENAME, "messages": messages, **fields}
 
 
-def make_side(product: Product, upstream: Upstream) -> Side:
+def make_side(product: Product, upstream_url: str) -> None:
     """Registered, live in two stages, granted in the first, with a suite of its own."""
     folder = product.state / "side"
     folder.mkdir()
-    _register(product, upstream, folder)
+    _register(product, upstream_url, folder)
     _write(folder / "pipeline.yaml", PIPELINE)
     product.manage("apply", "-f", str(folder / "pipeline.yaml"), "--by", "release_manager")
     for stage in ("granted", "ungranted"):
@@ -70,10 +63,9 @@ def make_side(product: Product, upstream: Upstream) -> Side:
     product.manage(*granted, *terms)
     _import_suite(product, folder)
     assert wait_until(lambda: _n_live(product) == 2, timeout_s=LIVE_WITHIN_S), product.said()
-    return Side(upstream=upstream)
 
 
-def _register(product: Product, upstream: Upstream, folder: Path) -> None:
+def _register(product: Product, upstream_url: str, folder: Path) -> None:
     weights = folder / "weights"
     weights.mkdir()
     _write(weights / "weights.bin", "not many weights")
@@ -85,7 +77,7 @@ def _register(product: Product, upstream: Upstream, folder: Path) -> None:
         "artifact_uri": f"file://{weights}",
         "serving": {"system_prompt": "You are brief.", "sampling": {"temperature": 0}},
         "context_window": 2048,
-        "deployments": [{"base_url": upstream.url, "upstream_model": NAME}],
+        "deployments": [{"base_url": upstream_url, "upstream_model": NAME}],
     }
     _write(folder / "checkpoint.json", json.dumps(document))
     product.manage("checkpoint", "register", str(folder / "checkpoint.json"), "--by", "engineer")

@@ -13,9 +13,9 @@ import psutil
 import pytest
 
 from infra.embedded.processes import wait_until
-from tests.alpha.gateway.upstream import Behaviour
+from tests.alpha.gateway.upstream import Behaviour, Upstream
 from tests.walk.product import Product
-from tests.walk.side import CHECKPOINT, N_CASES, SUITE, Side
+from tests.walk.side import CHECKPOINT, N_CASES, SUITE, chat
 
 REPEATS = 2
 CONCURRENCY = 4
@@ -24,19 +24,19 @@ BACK_WITHIN_S = 15.0
 
 
 @pytest.fixture(autouse=True)
-def usual_behaviour(side: Side) -> None:
-    side.upstream.behaviour = Behaviour()
+def usual_behaviour(side: Upstream) -> None:
+    side.behaviour = Behaviour()
 
 
 def test_a_killed_worker_costs_neither_a_result_nor_many_calls(
-    demo: Product, side: Side, times: dict[str, float]
+    demo: Product, side: Upstream, times: dict[str, float]
 ) -> None:
-    side.upstream.behaviour = Behaviour(delay_s=0.2)
-    side.upstream.seen.clear()
+    side.behaviour = Behaviour(delay_s=0.2)
+    side.seen.clear()
     asked = ("--repeats", str(REPEATS), "--concurrency", str(CONCURRENCY), "--by", "engineer")
     run = demo.told("run", "start", SUITE, CHECKPOINT, *asked)["id"]
     n_expected = N_CASES * REPEATS
-    assert wait_until(lambda: len(side.upstream.seen) >= n_expected // 3, timeout_s=30)
+    assert wait_until(lambda: len(side.seen) >= n_expected // 3, timeout_s=30)
     killed_at = time.monotonic()
     n_killed = _kill(demo.processes("celery", "worker"))
     assert n_killed >= 2 and demo.value(_RUN_STATE, run) == "running"
@@ -47,7 +47,7 @@ def test_a_killed_worker_costs_neither_a_result_nor_many_calls(
     kept = demo.sql("SELECT case_id, repeat, state FROM eval_result WHERE run_id = %s", run)
     assert len(kept) == n_expected == len({(case, repeat) for case, repeat, _ in kept})
     assert {state for _, _, state in kept} == {"passed"}
-    assert n_expected <= len(side.upstream.seen) <= n_expected + 2 * CONCURRENCY
+    assert n_expected <= len(side.seen) <= n_expected + 2 * CONCURRENCY
 
 
 _RUN_STATE = "SELECT state FROM eval_run WHERE id = %s"
@@ -70,21 +70,21 @@ class Seen:
 
 
 def test_a_killed_server_loses_no_finished_call_and_owns_up_to_the_others(
-    demo: Product, side: Side, times: dict[str, float]
+    demo: Product, side: Upstream, times: dict[str, float]
 ) -> None:
-    side.upstream.behaviour = Behaviour(words=[" word"] * 40, chunk_delay_s=0.1)
+    side.behaviour = Behaviour(words=[" word"] * 40, chunk_delay_s=0.1)
     seen = Seen()
     with ThreadPoolExecutor(N_STREAMS) as pool:
-        streams = [pool.submit(_stream, demo, side, seen) for _ in range(N_STREAMS)]
+        streams = [pool.submit(_stream, demo, seen) for _ in range(N_STREAMS)]
         for _ in streams:
             assert seen.first_chunks.acquire(timeout=20)
-        _complete(demo, side, seen, 20)
+        _complete(demo, seen, 20)
         server = demo.processes("uvicorn", "infra.asgi:application")
         killed_at = time.monotonic()
         assert _kill(server) >= 1
         [stream.result(timeout=30) for stream in streams]
-    side.upstream.behaviour = Behaviour()
-    assert wait_until(lambda: _answers(demo, side, seen), timeout_s=BACK_WITHIN_S), demo.said()
+    side.behaviour = Behaviour()
+    assert wait_until(lambda: _answers(demo, seen), timeout_s=BACK_WITHIN_S), demo.said()
     times["gateway back after kill -9 of the server"] = time.monotonic() - killed_at
     assert len(seen.finished) == 21 and len(seen.broken) == N_STREAMS
     assert wait_until(lambda: len(_states(demo, seen)) == 21 + N_STREAMS, timeout_s=20)
@@ -93,12 +93,12 @@ def test_a_killed_server_loses_no_finished_call_and_owns_up_to_the_others(
     assert {states[each] for each in seen.broken} == {"aborted"}
 
 
-def _stream(product: Product, side: Side, seen: Seen) -> None:
+def _stream(product: Product, seen: Seen) -> None:
     """Read one slow stream as far as it comes."""
     identifier, reason = "", None
     with product.sdk() as client:
         try:
-            for chunk in client.chat.completions.create(**side.chat(stream=True)):
+            for chunk in client.chat.completions.create(**chat(stream=True)):
                 if not identifier:
                     identifier = chunk.id
                     seen.first_chunks.release()
@@ -109,15 +109,15 @@ def _stream(product: Product, side: Side, seen: Seen) -> None:
     (seen.finished if reason else seen.broken).append(identifier)
 
 
-def _complete(product: Product, side: Side, seen: Seen, n_calls: int) -> None:
+def _complete(product: Product, seen: Seen, n_calls: int) -> None:
     with product.sdk() as client:
         for _ in range(n_calls):
-            seen.finished.append(client.chat.completions.create(**side.chat()).id)
+            seen.finished.append(client.chat.completions.create(**chat()).id)
 
 
-def _answers(product: Product, side: Side, seen: Seen) -> bool:
+def _answers(product: Product, seen: Seen) -> bool:
     try:
-        _complete(product, side, seen, 1)
+        _complete(product, seen, 1)
     except (openai.APIError, httpx.HTTPError):
         return False
     return True

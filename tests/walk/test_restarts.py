@@ -5,15 +5,16 @@ from __future__ import annotations
 import signal
 
 from infra.embedded.processes import wait_until
+from tests.alpha.gateway.upstream import Upstream
 from tests.walk.product import Product
-from tests.walk.side import CODENAME, Side
+from tests.walk.side import CODENAME, chat
 
 START_WITHIN_S = 10.0
 SETTLED_WITHIN_S = 60.0
 
 
 def test_the_second_start_is_quick_keeps_everything_and_plays_nothing_again(
-    demo: Product, side: Side, times: dict[str, float]
+    demo: Product, side: Upstream, times: dict[str, float]
 ) -> None:
     kept = ("partner_key", "service_key", "users", "codename")
     facts, rows = demo.facts, demo.row_counts()
@@ -26,11 +27,11 @@ def test_the_second_start_is_quick_keeps_everything_and_plays_nothing_again(
     assert demo.row_counts() == rows
     assert [demo.facts[name] for name in kept] == [facts[name] for name in kept]
     with demo.sdk() as client:
-        assert client.chat.completions.create(**side.chat()).model == CODENAME
+        assert client.chat.completions.create(**chat()).model == CODENAME
 
 
 def test_a_killed_supervisor_leaves_nothing_that_blocks_the_next_start(
-    demo: Product, side: Side, times: dict[str, float]
+    demo: Product, side: Upstream, times: dict[str, float]
 ) -> None:
     before = demo.processes()
     assert demo.stop(signal.SIGKILL) == -signal.SIGKILL
@@ -38,4 +39,4 @@ def test_a_killed_supervisor_leaves_nothing_that_blocks_the_next_start(
     assert times["ready after kill -9 of the supervisor"] <= START_WITHIN_S
     assert [each for each in before if each.is_running()] == []
     with demo.sdk() as client:
-        assert client.chat.completions.create(**side.chat()).model == CODENAME
+        assert client.chat.completions.create(**chat()).model == CODENAME
