@@ -41,6 +41,9 @@ def listen(address: Address) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Inherited by what it accepts: a server that is handed the socket does not set it, and the
+        # second write of each answer then waits 40 ms for an acknowledgement.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listener.bind((address.host, address.port))
         listener.listen(BACKLOG)
     except OSError as error:

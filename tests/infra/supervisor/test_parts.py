@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import shutil
+import socket
 import stat
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +13,7 @@ from typing import NamedTuple
 import pytest
 
 from infra.embedded import EmbeddedError
-from infra.supervisor.binding import Address, parse_bind
+from infra.supervisor.binding import Address, listen, parse_bind
 from infra.supervisor.children import LONGEST_DELAY_S, restart_delay_s
 from infra.supervisor.logs import Follower, rotate_logs, tail
 from infra.supervisor.run import LEAST_FREE_BYTES, require_space
@@ -53,6 +54,14 @@ def test_an_address_is_read_and_shown(text: str, host: str, port: int, url: str)
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(EmbeddedError, match="write HOST:PORT"):
         parse_bind(text)
+
+
+def test_an_accepted_connection_sends_small_writes_at_once() -> None:
+    with listen(Address(host="127.0.0.1", port=0)) as listener:
+        with socket.create_connection(listener.getsockname()):
+            accepted, _ = listener.accept()
+            with accepted:
+                assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
 
 
 def test_quick_ends_in_a_row_wait_longer_up_to_a_limit() -> None:
