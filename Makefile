@@ -48,7 +48,7 @@ install-dev: install
 # exec, so that a signal sent to this process group reaches the supervisor itself; the variable
 # makes it end when make is killed.
 run: install
-	@SLIPWAY_END_WITH_PARENT=1 exec "$(BIN)/python" -m infra.supervisor --bind "$(BIND)" \
+	@SLIPWAY_END_WITH_PARENT=1 exec "$(BIN)/python" manage.py up --bind "$(BIND)" \
 		$(if $(filter 0 no false off,$(DEMO)),--no-demo)
 
 test: install-dev

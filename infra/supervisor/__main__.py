@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+from collections.abc import Sequence
 
 from django.core.exceptions import ImproperlyConfigured  # type: ignore[import-untyped]
 
@@ -12,10 +13,10 @@ from infra.embedded import EmbeddedError
 from infra.supervisor.run import add_arguments, run_product
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="manage.py up")
     add_arguments(parser)
-    chosen = parser.parse_args()
+    chosen = parser.parse_args(arguments)
     try:
         # Its refusals, as of a missing secret, are for the person here and not for a log.
         importlib.import_module("infra.settings")
@@ -26,4 +27,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
