@@ -55,6 +55,7 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0.0
         self._due_at: float | None = None
+        self._is_asked = False
 
     @property
     def is_alive(self) -> bool:
@@ -62,7 +63,7 @@ class Child:
 
     def start(self) -> None:
         """Starts it in a session of its own, so that Ctrl-C reaches the supervisor alone."""
-        spec = self.spec
+        spec, self._is_asked = self.spec, False
         self.exit_code, self._due_at, self._started_at = None, None, time.monotonic()
         errors_log = spec.errors_log or spec.log
         with spec.log.open("ab") as output, errors_log.open("ab") as errors:
@@ -112,13 +113,19 @@ class Child:
         when = f"in {delay_s:.1f} s" if delay_s else "now"
         return f"{self.spec.name} ended ({describe_exit(self.exit_code)}), starts again {when}"
 
+    def ask_to_stop(self) -> None:
+        """Sends SIGTERM once: a second one makes a Celery worker drop what it is doing."""
+        self._due_at = None
+        if self._process is not None and self.is_alive and not self._is_asked:
+            self._is_asked = True
+            self._process.terminate()
+
     def stop(self) -> None:
         """SIGTERM, then SIGKILL for it and everything it started."""
-        self._due_at = None
+        self.ask_to_stop()
         if self._process is None:
             return
         if self.is_alive:
-            self._process.terminate()
             try:
                 self._process.wait(self.spec.patience_s)
             except subprocess.TimeoutExpired:

@@ -206,6 +206,10 @@ class Product:
         self._on_stopping()
         interrupted = {"demo": "off"} if read_runfile().get("demo") == "running" else {}
         update_runfile({"ready": False, **interrupted})
+        # The server first, so that nothing new comes in; then the rest, which end side by side.
+        self.server.stop()
+        for child in self.children:
+            child.ask_to_stop()
         order = ("server", "worker", "runner", "beat", "demo", "model")
         for child in sorted(self.children, key=lambda each: order.index(each.spec.name)):
             child.stop()
