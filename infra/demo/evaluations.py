@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from evals import formats
-from evals.models import Run, Suite
+from evals.models import Run, Suite, SuiteVersion
 from evals.selectors.runs import newest_completed, progress, run_with_id
-from evals.selectors.suites import newest_published, suite_named
+from evals.selectors.suites import version_named
 from evals.services import comparisons
 from evals.services.runs import start_run
 from evals.services.suites import import_suite
@@ -37,9 +37,14 @@ def import_suites() -> str:
         if not Suite.objects.filter(name=name).exists():
             spec = formats.read("slipway", _FOLDER / name)
             import_suite(actor=actor("eval_owner"), name=name, suite=spec)
-        version = newest_published(suite_named(name))
-        lines.append(f"{version} with {version.n_cases if version else 0} cases")
+        version = _version(name)
+        lines.append(f"{version} with {version.n_cases} cases")
     return ", ".join(lines)
+
+
+def _version(suite: str) -> SuiteVersion:
+    """The demo's own version: whatever people publish later is not for it to run."""
+    return version_named(f"{suite}@1")
 
 
 def run_all(say: Say) -> str:
@@ -53,9 +58,7 @@ def run_all(say: Say) -> str:
 
 
 def _start(suite: str, checkpoint: Checkpoint) -> Run:
-    version = newest_published(suite_named(suite))
-    if version is None:
-        raise InvalidMove("nothing_published", f"Suite {suite} has no published version.")
+    version = _version(suite)
     return start_run(
         actor=actor("engineer"),
         version=version,
@@ -83,10 +86,9 @@ def _wait(run: Run, say: Say) -> int:
 def compare(say: Say) -> str:
     """The candidate against the incumbent on both suites; one sentence a component."""
     for suite in SUITES:
-        version = newest_published(suite_named(suite))
+        version = _version(suite)
         runs = [
-            newest_completed(version, checkpoint_named(name).pk) if version else None
-            for name in (CANDIDATE, INCUMBENT)
+            newest_completed(version, checkpoint_named(name).pk) for name in (CANDIDATE, INCUMBENT)
         ]
         if runs[0] is None or runs[1] is None:
             raise InvalidMove("no_runs", f"Suite {suite} has not been run on both checkpoints.")
