@@ -178,6 +178,7 @@ def test_one_action_makes_a_remark_a_case_of_the_next_suite_version(
     making.get_by_label("What a good answer must satisfy").fill(json.dumps(TARGET))
     making.get_by_label("Publish the version at once").check()
     making.get_by_role("button", name="Add the case").click()
+    page.get_by_role("link", name="The feedback it came from").click()
     expect(page.get_by_text("Cases made from it")).to_be_visible()
     after = demo.told("suite", "show", "instructions")
     assert after["version"] == before["version"] + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 from infra.embedded.processes import wait_until
@@ -9,8 +10,13 @@ from tests.alpha.gateway.upstream import Upstream
 from tests.walk.product import Product
 from tests.walk.side import CODENAME, chat
 
-START_WITHIN_S = 10.0
+IDLE_START_WITHIN_S = 10.0
 SETTLED_WITHIN_S = 60.0
+
+
+def start_within_s() -> float:
+    """Ten seconds on an idle machine; a busy one does that much work in a longer time."""
+    return IDLE_START_WITHIN_S * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def test_the_second_start_is_quick_keeps_everything_and_plays_nothing_again(
@@ -21,7 +27,7 @@ def test_the_second_start_is_quick_keeps_everything_and_plays_nothing_again(
     assert demo.stop() == 0, demo.said()
     assert demo.processes() == []
     times["ready for the second time"] = demo.start()
-    assert times["ready for the second time"] <= START_WITHIN_S
+    assert times["ready for the second time"] <= start_within_s()
     assert wait_until(lambda: demo.facts["demo"] != "running", timeout_s=SETTLED_WITHIN_S)
     assert demo.facts["demo"] == "done", demo.said()
     assert demo.row_counts() == rows
@@ -36,7 +42,7 @@ def test_a_killed_supervisor_leaves_nothing_that_blocks_the_next_start(
     before = demo.processes()
     assert demo.stop(signal.SIGKILL) == -signal.SIGKILL
     times["ready after kill -9 of the supervisor"] = demo.start("--no-demo")
-    assert times["ready after kill -9 of the supervisor"] <= START_WITHIN_S
+    assert times["ready after kill -9 of the supervisor"] <= start_within_s()
     assert [each for each in before if each.is_running()] == []
     with demo.sdk() as client:
         assert client.chat.completions.create(**chat()).model == CODENAME
