@@ -44,6 +44,14 @@ def pytest_unconfigure() -> None:
     shutil.rmtree(_STATE, ignore_errors=True)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two processes share the tests file by file; the walk, which waits for a model, goes first."""
+    items.sort(key=lambda item: "walk" not in item.path.parts)
+    for item in items:
+        group = "walk" if "walk" in item.path.parts else item.path.as_posix()
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def postgres() -> None:
     """A running PostgreSQL that does not wait for the disk: these rows outlive no test."""
