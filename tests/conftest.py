@@ -44,6 +44,7 @@ def pytest_unconfigure() -> None:
     shutil.rmtree(_STATE, ignore_errors=True)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Two processes share the tests file by file; the walk, which waits for a model, goes first."""
     items.sort(key=lambda item: "walk" not in item.path.parts)
