@@ -24,6 +24,8 @@ for _name in ("SLIPWAY_DATABASE_URL", "SLIPWAY_REDIS_URL", "SLIPWAY_ARTIFACTS"):
 import django  # noqa: E402
 
 django.setup()
+# Test processes started from this one would load the settings before their own state folder.
+del os.environ["DJANGO_SETTINGS_MODULE"]
 
 import psycopg  # noqa: E402
 import pytest  # noqa: E402
