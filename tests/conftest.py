@@ -48,8 +48,7 @@ def pytest_unconfigure() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two processes share the tests file by file; the walk, which waits for a model, goes first."""
-    items.sort(key=lambda item: "walk" not in item.path.parts)
+    """Two processes share the tests file by file; the walk has one product, so it is one group."""
     for item in items:
         group = "walk" if "walk" in item.path.parts else item.path.as_posix()
         item.add_marker(pytest.mark.xdist_group(group))
