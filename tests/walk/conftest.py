@@ -47,7 +47,7 @@ def times(pytestconfig: pytest.Config) -> dict[str, float]:
     return pytestconfig.stash[TIMES]
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The walk's files first, in their order: while its demo plays, the other process tests."""
     items.sort(key=_place)
