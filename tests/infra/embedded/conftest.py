@@ -8,18 +8,25 @@ from pathlib import Path
 import pytest
 
 from infra import embedded
-from tests.infra.embedded.servers import use_state
+from tests.infra.embedded.servers import own_folder, use_state
 
 
 @pytest.fixture(scope="module")
-def cluster_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def cluster_dir() -> Iterator[Path]:
     """A state folder with a made database, stopped; tests copy or use it one after another."""
-    folder = tmp_path_factory.mktemp("embedded") / "state"
-    with pytest.MonkeyPatch.context() as patch:
-        use_state(folder, patch)
-        embedded.start_postgres(tethered=True)
-        embedded.stop_postgres(force=True)
-    return folder
+    with own_folder() as folder:
+        with pytest.MonkeyPatch.context() as patch:
+            use_state(folder / "state", patch)
+            embedded.start_postgres(tethered=True)
+            embedded.stop_postgres(force=True)
+        yield folder / "state"
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """Not pytest's own: each of its runs closes the folder above it to PostgreSQL's user."""
+    with own_folder() as folder:
+        yield folder
 
 
 @pytest.fixture

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -14,6 +18,15 @@ from infra import embedded
 from infra.embedded.processes import find_process
 
 ROOT = Path(__file__).resolve().parents[3]
+
+
+@contextmanager
+def own_folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="slw-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
 
 
 def run_python(source: str) -> subprocess.Popen[str]:
