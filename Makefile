@@ -52,7 +52,7 @@ run: install
 		$(if $(filter 0 no false off,$(DEMO)),--no-demo)
 
 test: install-dev
-	@exec "$(BIN)/python" -m pytest -q -n 2 --dist loadgroup --no-loadscope-reorder -m "not long" $(ARGS)
+	@exec "$(BIN)/python" -m pytest -q -n 2 --dist loadscope --no-loadscope-reorder -m "not long" $(ARGS)
 
 test-long: install-dev
 	@exec "$(BIN)/python" -m pytest -q -m long $(ARGS)

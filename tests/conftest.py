@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
@@ -33,6 +34,7 @@ from django.conf import settings  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.db import connections  # noqa: E402
 from pytest_django.plugin import DjangoDbBlocker  # noqa: E402
+from xdist.scheduler import LoadScopeScheduling  # noqa: E402
 
 from infra import embedded  # noqa: E402
 
@@ -46,12 +48,15 @@ def pytest_unconfigure() -> None:
     shutil.rmtree(_STATE, ignore_errors=True)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two processes share the tests file by file; the walk has one product, so it is one group."""
-    for item in items:
-        group = "walk" if "walk" in item.path.parts else item.path.as_posix()
-        item.add_marker(pytest.mark.xdist_group(group))
+class ByFile(LoadScopeScheduling):
+    """Two processes share the tests file by file; the walk has one product, so it stays whole."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "tests/walk" if nodeid.startswith("tests/walk/") else nodeid.split("::", 1)[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")
