@@ -93,6 +93,7 @@ def compare(say: Say) -> str:
         if runs[0] is None or runs[1] is None:
             raise InvalidMove("no_runs", f"Suite {suite} has not been run on both checkpoints.")
         comparison = comparisons.compare(candidate_run=runs[0], baseline_run=runs[1], margin=MARGIN)
-        for node in comparison.nodes:
-            say(f"     {node['sentence']}")
+        # A suite of one tree says the same of its root and of the suite.
+        for sentence in dict.fromkeys(node["sentence"] for node in comparison.nodes):
+            say(f"     {sentence}")
     return f"{CANDIDATE} against {INCUMBENT}"

@@ -42,14 +42,14 @@ def _opened() -> str:
                 promotion=promotion,
                 gate_id="first-checkpoint",
                 yes=True,
-                comment="Nothing is live that it could be worse than.",
+                comment="Answered by the demo: nothing is live that it could be worse than.",
             )
         _until(promotion, PromotionState.WAITING)
         vote(
             actor=actor("second_release_manager"),
             promotion=promotion_with_id(promotion.pk),
             choice=Vote.APPROVE,
-            comment="The alpha needs a checkpoint to begin with.",
+            comment="Approved by the demo: the alpha needs a checkpoint to begin with.",
         )
         _until(promotion, PromotionState.PROMOTED)
     return f"{INCUMBENT} is live in chat/closed-alpha"
@@ -58,19 +58,19 @@ def _opened() -> str:
 def request(say: Say) -> str:
     """The pipeline as it stays, and the candidate at the gates of the closed alpha.
 
-    The reviewer has tried it and signs off; the decision is left to whoever opens the console.
-    Where a gate does not pass, that is what the console shows.
+    The demo signs off in the reviewer's name and says so, so that only the decision is left to
+    whoever opens the console. Where a gate does not pass, that is what the console shows.
     """
     _apply("chat.yaml")
     _enter(CANDIDATE, "internal", "A better system prompt and sampling.")
-    promotion = _ask(CANDIDATE, "closed-alpha", "Better at picking tables; partners asked for it.")
+    promotion = _ask(CANDIDATE, "closed-alpha", "The demo asks: same weights, another system prompt.")
     if not promotion.answers.exists():
         answer_gate(
             actor=actor("behaviour_reviewer"),
             promotion=promotion,
             gate_id="feels-right",
             yes=True,
-            comment="Tried the demo's questions on it: nothing feels off.",
+            comment="Signed off by the demo: nobody has tried this checkpoint yet.",
         )
     _settled(promotion)
     row = promotion_with_id(promotion.pk)
