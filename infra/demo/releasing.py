@@ -63,7 +63,9 @@ def request(say: Say) -> str:
     """
     _apply("chat.yaml")
     _enter(CANDIDATE, "internal", "A better system prompt and sampling.")
-    promotion = _ask(CANDIDATE, "closed-alpha", "The demo asks: same weights, another system prompt.")
+    promotion = _ask(
+        CANDIDATE, "closed-alpha", "The demo asks: same weights, another system prompt."
+    )
     if not promotion.answers.exists():
         answer_gate(
             actor=actor("behaviour_reviewer"),
