@@ -237,11 +237,15 @@ def _approvals(
 def _approval_sentence(rule: ApprovalRule, people: str, n_needed: int, machine_clear: bool) -> str:
     groups = ", ".join(sorted(rule.voters))
     if not machine_clear:
-        return f"{rule.required} approval(s) of {groups} are asked for once the gates have cleared."
+        return f"{_votes(rule.required)} of {groups} will be asked for once the gates have cleared."
     if n_needed == 0:
         return f"Approved by {people}."
     so_far = f"; so far: {people}" if people else ""
-    return f"Waits for {n_needed} more approval(s) of {groups}{so_far}."
+    return f"Waits for {_votes(n_needed, 'more ')} of {groups}{so_far}."
+
+
+def _votes(number: int, more: str = "") -> str:
+    return f"{number} {more}approval{'' if number == 1 else 's'}"
 
 
 def _rejection(vote: VoteFact) -> GateReason:
