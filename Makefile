@@ -55,7 +55,7 @@ test: install-dev
 	@exec "$(BIN)/python" -m pytest -q -n 2 --dist loadscope --no-loadscope-reorder -m "not long" $(ARGS)
 
 test-long: install-dev
-	@exec "$(BIN)/python" -m pytest -q -m long $(ARGS)
+	@exec "$(BIN)/python" -m pytest -q -n 2 -m long $(ARGS)
 
 bench: install-dev
 	@exec "$(BIN)/python" -m tests.bench $(ARGS)

@@ -65,7 +65,7 @@ def test_every_operation_keeps_its_schema(case: Any, headers: dict[str, str]) ->
 
 @pytest.mark.long
 @schema.parametrize()
-@settings(max_examples=300, deadline=None, suppress_health_check=UNHURRIED)
+@settings(max_examples=100, deadline=None, suppress_health_check=UNHURRIED)
 def test_every_operation_keeps_its_schema_at_length(case: Any, headers: dict[str, str]) -> None:
     case.call_and_validate(headers=headers, checks=CHECKS)
 
