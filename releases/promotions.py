@@ -1,33 +1,43 @@
 """Decides a promotion: facts -> reasons. Pure.
 
 Console, API, command line and scheduler show the list that `decide` returns; nothing else decides.
-Order: evidence gates, then gates that people answer, then approvals, then holds.
+Order: evidence gates, then gates that people answer, then approvals, then what blocks every
+forward move: holds, a rejection, freezes, the stopped line, a missed follow-up, the set.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from releases.digests import sha256_of
-from releases.gates.contract import Rule, Verdict
-from releases.gates.facts import ApprovalRule, Facts, GateFact, HoldFact, VoteFact, WaiverFact
+from releases.gates.contract import Gate, Rule, Verdict
+from releases.gates.facts import ApprovalRule, BlockFact, Facts, GateFact, VoteFact, WaiverFact
 from releases.gates.judgement import judge_gate
 from releases.gates.registry import kinds
-from releases.states import ADMITTING, Outcome, PromotionState, Vote
+from releases.states import ADMITTING, Block, Outcome, PromotionState, Vote
 
 UNGATED = "ungated"
 APPROVALS = "approvals"
-HOLDS = "holds"
+# What a hotfix skips; everything else has to admit as ever.
+SKIPPED_BY_HOTFIX = frozenset({"soak", "exposure"})
+_BLOCK_CODES = {
+    Block.HOLDS: "held",
+    Block.REJECTION: "rejected_checkpoint",
+    Block.FREEZE: "frozen",
+    Block.LINE_STOP: "line_stopped",
+    Block.FOLLOW_UP: "follow_up_missed",
+    Block.SET: "set_not_ready",
+}
 # A tampered artifact is never waved through, by nobody.
 NEVER_WAIVED = frozenset({"artifact"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateReason:
-    """What one gate, the approvals or a hold say."""
+    """What one gate, the approvals or a block say."""
 
     gate_id: str
     kind: str
@@ -53,7 +63,7 @@ class Decision:
 
     gates: tuple[GateReason, ...]
     approvals: tuple[GateReason, ...]
-    holds: tuple[GateReason, ...]
+    blocks: tuple[GateReason, ...]
     machine_clear: bool
     admits: bool
     evidence_hash: str
@@ -62,7 +72,7 @@ class Decision:
 
     @property
     def reasons(self) -> tuple[GateReason, ...]:
-        return self.gates + self.approvals + self.holds
+        return self.gates + self.approvals + self.blocks
 
     @property
     def unmet(self) -> tuple[GateReason, ...]:
@@ -71,7 +81,7 @@ class Decision:
 
 
 def decide(facts: Facts, now: datetime, rules: Mapping[str, Rule] | None = None) -> Decision:
-    """Evaluate every gate, then approvals, then holds; the state says where that leaves it."""
+    """Evaluate every gate, then approvals, then blocks; the state says where that leaves it."""
     judged = _judged_gates(facts, now, kinds() if rules is None else rules)
     return conclude(judged, facts, now)
 
@@ -84,12 +94,12 @@ def conclude(gates: tuple[GateReason, ...], facts: Facts, now: datetime) -> Deci
     digest = evidence_hash(facts, gates)
     machine_clear = bool(gates) and all(reason.admits for reason in gates if not reason.human)
     approvals, n_needed = _approvals(facts, digest, machine_clear)
-    holds = tuple(_held(hold) for hold in facts.holds)
-    admits = machine_clear and all(reason.admits for reason in (*gates, *approvals, *holds))
+    blocks = tuple(blocked(block) for block in facts.blocks)
+    admits = machine_clear and all(reason.admits for reason in (*gates, *approvals, *blocks))
     return Decision(
         gates=gates,
         approvals=approvals,
-        holds=holds,
+        blocks=blocks,
         machine_clear=machine_clear,
         admits=admits,
         evidence_hash=digest,
@@ -123,20 +133,17 @@ def evidence_hash(facts: Facts, gates: Iterable[GateReason]) -> str:
 
 
 def _judged_gates(facts: Facts, now: datetime, rules: Mapping[str, Rule]) -> tuple[GateReason, ...]:
-    judged = [_judged(fact, facts.waivers, now, rules) for fact in facts.gates]
+    judged = [_judged(fact, facts, now, rules) for fact in facts.gates]
     if all(reason.shadow for reason in judged):
         judged.insert(0, _ungated(facts, now))
     return tuple(sorted(judged, key=lambda reason: reason.human))
 
 
-def _judged(
-    fact: GateFact, waivers: Sequence[WaiverFact], now: datetime, rules: Mapping[str, Rule]
-) -> GateReason:
+def _judged(fact: GateFact, facts: Facts, now: datetime, rules: Mapping[str, Rule]) -> GateReason:
     gate, evidence = fact.gate, fact.evidence
     verdict = judge_gate(gate, evidence, now, rules)
-    waiver = None if gate.kind in NEVER_WAIVED else _waiver_of(gate.id, waivers, now)
-    if waiver is not None and verdict.outcome not in ADMITTING:
-        verdict = _waived(verdict, waiver)
+    if verdict.outcome not in ADMITTING:
+        verdict = _bypassed(gate, verdict, facts, now)
     rule = rules.get(gate.kind)
     return GateReason(
         gate_id=gate.id,
@@ -152,6 +159,17 @@ def _judged(
         clears_at=verdict.clears_at,
         inputs=dict(evidence.inputs),
     )
+
+
+def _bypassed(gate: Gate, verdict: Verdict, facts: Facts, now: datetime) -> Verdict:
+    """The verdict after the hotfix path and waivers, in this order."""
+    if facts.hotfix and gate.kind in SKIPPED_BY_HOTFIX:
+        sentence = f"Skipped by the hotfix path ({facts.hotfix}); without it: {verdict.sentence}"
+        return replace(
+            verdict, outcome=Outcome.WAIVED, code="hotfix", sentence=sentence, clears_at=None
+        )
+    waiver = None if gate.kind in NEVER_WAIVED else _waiver_of(gate.id, facts.waivers, now)
+    return verdict if waiver is None else _waived(verdict, waiver)
 
 
 def _waiver_of(gate_id: str, waivers: Sequence[WaiverFact], now: datetime) -> WaiverFact | None:
@@ -260,12 +278,14 @@ def _rejection(vote: VoteFact) -> GateReason:
     )
 
 
-def _held(hold: HoldFact) -> GateReason:
+def blocked(block: BlockFact) -> GateReason:
+    """A block as the reason that it is."""
     return GateReason(
-        gate_id=HOLDS,
-        kind=HOLDS,
+        gate_id=block.block.value,
+        kind=block.block.value,
         outcome=Outcome.FAIL,
-        code="held",
-        sentence=f"{hold.subject} is held by {hold.owner}: “{hold.reason}”.",
-        owner=hold.owner,
+        code=_BLOCK_CODES[block.block],
+        sentence=block.sentence,
+        owner=block.owner,
+        clears_at=block.clears_at,
     )

@@ -66,6 +66,35 @@ class Arm(StrEnum):
     CANDIDATE = "candidate"
 
 
+class RampState(StrEnum):
+    """Where a candidate's growing share stands."""
+
+    RAMPING = "ramping"
+    HELD_BACK = "held_back"
+    ENDED = "ended"
+    STOPPED = "stopped"
+
+
+class Watch(StrEnum):
+    """What a guardrail has seen so far; harm is sticky."""
+
+    WATCHING = "watching"
+    SAFE = "safe"
+    HARM = "harm"
+    INVALID = "invalid"
+
+
+class Block(StrEnum):
+    """What stops a forward move whatever the gates say; none of them stops a way back."""
+
+    HOLDS = "holds"
+    REJECTION = "rejection"
+    FREEZE = "freeze"
+    LINE_STOP = "line_stop"
+    FOLLOW_UP = "follow_up"
+    SET = "set"
+
+
 class OnPromote(StrEnum):
     """What happens to a stage's codename when another checkpoint takes it."""
 
@@ -111,6 +140,16 @@ RELEASE_TRANSITIONS: dict[ReleaseState, frozenset[ReleaseState]] = {
     ReleaseState.LIVE: frozenset({ReleaseState.HALTED, ReleaseState.ENDED}),
     ReleaseState.HALTED: frozenset({ReleaseState.LIVE, ReleaseState.ENDED}),
     ReleaseState.ENDED: frozenset(),
+}
+
+RAMP_TRANSITIONS: dict[RampState, frozenset[RampState]] = {
+    RampState.RAMPING: frozenset({RampState.HELD_BACK, RampState.ENDED, RampState.STOPPED}),
+    # Every step is done; an incumbent arm stays, so that live comparisons have a baseline.
+    RampState.HELD_BACK: frozenset({RampState.ENDED, RampState.STOPPED}),
+    # The candidate is the incumbent now.
+    RampState.ENDED: frozenset(),
+    # Halted, or taken out; only a resumed release ramps on.
+    RampState.STOPPED: frozenset({RampState.RAMPING, RampState.HELD_BACK}),
 }
 
 DEPLOYMENT_TRANSITIONS: dict[DeploymentState, frozenset[DeploymentState]] = {

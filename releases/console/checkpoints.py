@@ -19,7 +19,7 @@ from releases.console.forms import RequestPromotion
 from releases.models import Checkpoint, Deployment, Release, Stage
 from releases.selectors import checkpoints as reads
 from releases.selectors import releases as release_reads
-from releases.selectors.facts import holds_in_force
+from releases.selectors.blocks import holds_in_force
 from releases.selectors.promotions import promotions
 from releases.services import holds
 from releases.services.promotions import request_promotion

@@ -12,7 +12,8 @@ from infra.actors import Actor
 from infra.roles import Role, role_named
 from releases.models import Checkpoint, Codename, Hold, Promotion, Release, Stage
 from releases.promotions import APPROVALS, Decision, GateReason
-from releases.selectors.facts import decisions_of, excluded_persons, holds_in_force
+from releases.selectors.blocks import holds_in_force
+from releases.selectors.facts import decisions_of, excluded_persons
 from releases.selectors.promotions import open_promotions
 from releases.selectors.releases import BoardFamily, BoardStage, Queued, board
 from releases.services.releases import last_verified

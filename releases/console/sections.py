@@ -7,7 +7,7 @@ from django.urls import reverse
 from infra.actors import Actor
 from infra.console.sections import Section
 from releases.console import queries
-from releases.selectors.facts import holds_in_force
+from releases.selectors.blocks import holds_in_force
 from releases.selectors.releases import releases
 
 

@@ -18,7 +18,7 @@ from releases.gates.terms import approval_rule, gates_of
 from releases.models import Release, Stage
 from releases.selectors import pipelines
 from releases.selectors import releases as reads
-from releases.selectors.facts import holds_in_force
+from releases.selectors.blocks import holds_in_force
 from releases.services import holds
 from releases.services import releases as services
 

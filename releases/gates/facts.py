@@ -1,4 +1,4 @@
-"""What a promotion is decided on: gates with their evidence, votes, waivers, holds. Pure."""
+"""What a promotion is decided on: gates with their evidence, votes, waivers, blocks. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from releases.gates.contract import Evidence, Gate
-from releases.states import Vote
+from releases.states import Block, Vote
 
 DEFAULT_VOTERS = "release-managers"
 
@@ -49,12 +49,13 @@ class WaiverFact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HoldFact:
-    """A hold in force on the checkpoint or on the stage."""
+class BlockFact:
+    """Something in force that stops a forward move whatever the gates say."""
 
-    subject: str
-    reason: str
-    owner: str
+    block: Block
+    sentence: str
+    owner: str = ""
+    clears_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,5 +79,7 @@ class Facts:
     """Persons whose approval never counts, and why: the requester, the checkpoint's owner."""
     votes: tuple[VoteFact, ...] = ()
     waivers: tuple[WaiverFact, ...] = ()
-    holds: tuple[HoldFact, ...] = ()
+    blocks: tuple[BlockFact, ...] = ()
+    hotfix: str = ""
+    """Why soak and exposure are skipped; empty: they are not."""
     expires_at: datetime | None = None

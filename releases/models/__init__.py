@@ -1,6 +1,7 @@
 """Checkpoints, pipelines, promotions and releases."""
 
 from releases.models.checkpoints import Checkpoint, Deployment, Family, Price
+from releases.models.controls import FollowUp, Freeze, FreezeWaiver, LineStop, Rejection
 from releases.models.pipelines import Codename, Pipeline, PipelineVersion, Stage
 from releases.models.promotions import (
     Answer,
@@ -9,9 +10,11 @@ from releases.models.promotions import (
     Evaluation,
     GateOutcome,
     Promotion,
+    PromotionSet,
     Waiver,
 )
 from releases.models.releases import Hold, Release
+from releases.models.rollouts import Guardrail, Ramp, RampApproval, ShareChange
 
 __all__ = [
     "Answer",
@@ -22,13 +25,23 @@ __all__ = [
     "Deployment",
     "Evaluation",
     "Family",
+    "FollowUp",
+    "Freeze",
+    "FreezeWaiver",
     "GateOutcome",
+    "Guardrail",
     "Hold",
+    "LineStop",
     "Pipeline",
     "PipelineVersion",
     "Price",
     "Promotion",
+    "PromotionSet",
+    "Ramp",
+    "RampApproval",
+    "Rejection",
     "Release",
+    "ShareChange",
     "Stage",
     "Waiver",
 ]

@@ -20,6 +20,22 @@ from releases.states import (
 )
 
 
+class PromotionSet(models.Model):
+    """Sizes that go into a stage together: each has its promotion, and all move or none does."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    stage = models.ForeignKey(Stage, on_delete=models.PROTECT, related_name="promotion_sets")
+    requested_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "promotion_set"
+        ordering = ["-requested_at"]
+        triggers = immutable("promotion_set")
+
+    def __str__(self) -> str:
+        return f"set into {self.stage}"
+
+
 class Promotion(models.Model):
     """One attempt to move one checkpoint into one stage; its policy is frozen at the request."""
 
@@ -40,6 +56,12 @@ class Promotion(models.Model):
     expires_at = models.DateTimeField()
     policy = models.JSONField()
     policy_digest = models.CharField(max_length=64)
+    hotfix = models.BooleanField(
+        default=False, help_text="Skips soak and exposure, and owes a follow-up."
+    )
+    together = models.ForeignKey(
+        PromotionSet, on_delete=models.PROTECT, null=True, blank=True, related_name="members"
+    )
     decided_at = models.DateTimeField(null=True, blank=True)
     decision_reason = models.TextField(blank=True)
     superseded_by = models.ForeignKey(
@@ -143,6 +165,9 @@ class Answer(models.Model):
     person = models.ForeignKey(Person, on_delete=models.PROTECT)
     yes = models.BooleanField()
     comment = models.TextField()
+    evidence_key = models.CharField(
+        max_length=64, blank=True, help_text="Hash of what the person looked at."
+    )
     answered_at = models.DateTimeField()
 
     class Meta:

@@ -7,24 +7,14 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
-
 from infra.models import User
 from releases.gates.contract import Subject
-from releases.gates.facts import Facts, GateFact, HoldFact, VoteFact, WaiverFact
+from releases.gates.facts import Facts, GateFact, VoteFact, WaiverFact
 from releases.gates.registry import kinds
 from releases.gates.terms import approval_rule
-from releases.models import (
-    Approval,
-    Checkpoint,
-    Evaluation,
-    GateOutcome,
-    Hold,
-    Promotion,
-    Stage,
-    Waiver,
-)
+from releases.models import Approval, Evaluation, GateOutcome, Promotion, Waiver
 from releases.promotions import Decision, GateReason, conclude
+from releases.selectors.blocks import blocks_on, move_of
 from releases.states import OPEN_PROMOTIONS, Outcome, Vote
 
 Pair = tuple[UUID, UUID]
@@ -45,16 +35,21 @@ def subject_of(promotion: Promotion) -> Subject:
     )
 
 
-def facts_of(promotion: Promotion, gates: tuple[GateFact, ...] = ()) -> Facts:
+def facts_of(promotion: Promotion, now: datetime, gates: tuple[GateFact, ...] = ()) -> Facts:
     """The facts of one promotion as the rows are now."""
-    return facts_of_all([promotion], {promotion.pk: gates})[promotion.pk]
+    return facts_of_all([promotion], now, {promotion.pk: gates})[promotion.pk]
 
 
 def facts_of_all(
-    promotions: Sequence[Promotion], gates: dict[UUID, tuple[GateFact, ...]] | None = None
+    promotions: Sequence[Promotion],
+    now: datetime,
+    gates: dict[UUID, tuple[GateFact, ...]] | None = None,
 ) -> dict[UUID, Facts]:
     """Facts by promotion; the promotions come with checkpoint, stage and owner loaded."""
-    votes, waivers, holds = _votes(promotions), _waivers(promotions), _holds(promotions)
+    votes, waivers = _votes(promotions), _waivers(promotions)
+    going = [promotion for promotion in promotions if promotion.state in OPEN_PROMOTIONS]
+    found = blocks_on([move_of(promotion) for promotion in going], now)
+    blocks = {promotion.pk: fact for promotion, fact in zip(going, found, strict=True)}
     return {
         promotion.pk: Facts(
             checkpoint_digest=promotion.checkpoint.checkpoint_digest,
@@ -65,9 +60,8 @@ def facts_of_all(
             excluded=excluded_persons(promotion),
             votes=tuple(votes[promotion.pk]),
             waivers=tuple(waivers[promotion.checkpoint_id, promotion.stage_id]),
-            holds=tuple(holds[promotion.checkpoint_id] + holds[promotion.stage_id])
-            if promotion.state in OPEN_PROMOTIONS
-            else (),
+            blocks=blocks.get(promotion.pk, ()),
+            hotfix=promotion.reason if promotion.hotfix else "",
             expires_at=promotion.expires_at,
         )
         for promotion in promotions
@@ -135,26 +129,6 @@ def _waivers(promotions: Sequence[Promotion]) -> dict[Pair, list[WaiverFact]]:
     return found
 
 
-def _holds(promotions: Sequence[Promotion]) -> dict[UUID, list[HoldFact]]:
-    found: dict[UUID, list[HoldFact]] = defaultdict(list)
-    on = Q(checkpoint__in={p.checkpoint_id for p in promotions}) | Q(
-        stage__in={p.stage_id for p in promotions}
-    )
-    for hold in holds_in_force().filter(on).order_by("placed_at"):
-        subject = hold.checkpoint or hold.stage
-        owner = hold.owner.name if hold.owner else "Slipway"
-        fact = HoldFact(subject=str(subject), reason=hold.reason, owner=owner)
-        found[subject.pk].append(fact)
-    return found
-
-
-def holds_in_force() -> QuerySet[Hold]:
-    """Every hold that nobody lifted."""
-    return Hold.objects.filter(lifted_at__isnull=True).select_related(
-        "checkpoint", "stage__pipeline", "owner"
-    )
-
-
 def newest_evaluations(promotion_ids: Iterable[UUID]) -> dict[UUID, Evaluation]:
     """The last evaluation of each promotion, its outcomes loaded in gate order."""
     rows = (
@@ -187,7 +161,7 @@ def reason_of_row(row: GateOutcome) -> GateReason:
 
 def decisions_of(promotions: Sequence[Promotion], now: datetime) -> dict[UUID, Decision]:
     """What the recorded outcomes, today's votes and today's holds say of each promotion."""
-    facts = facts_of_all(promotions)
+    facts = facts_of_all(promotions, now)
     newest = newest_evaluations(facts)
     return {
         promotion.pk: conclude(_frozen_gates(newest.get(promotion.pk)), facts[promotion.pk], now)
@@ -208,9 +182,3 @@ def _frozen_gates(evaluation: Evaluation | None) -> tuple[GateReason, ...]:
             sentence=sentence,
         ),
     )
-
-
-def holds_on(checkpoint: Checkpoint, stage: Stage) -> QuerySet[Hold]:
-    """Holds that stop this checkpoint from moving into this stage, oldest first."""
-    on = Q(checkpoint=checkpoint) | Q(stage=stage)
-    return holds_in_force().filter(on).order_by("placed_at")

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from releases.gates.contract import Evidence, Gate
-from releases.gates.facts import ApprovalRule, Facts, GateFact, HoldFact, VoteFact, WaiverFact
+from releases.gates.facts import ApprovalRule, BlockFact, Facts, GateFact, VoteFact, WaiverFact
 from releases.promotions import Decision, conclude, decide
-from releases.states import Outcome, PromotionState, Vote
+from releases.states import Block, Outcome, PromotionState, Vote
 from tests.releases.gates.shapes import NOW, mean_node, means
 
 MANAGERS = frozenset({"release-managers"})
@@ -63,7 +63,7 @@ def waiver(gate_id: str, days: int = 1) -> WaiverFact:
     )
 
 
-HOLD = HoldFact(subject="two", reason="odd", owner="Ann")
+HOLD = BlockFact(block=Block.HOLDS, sentence="two is held by Ann: “odd”.", owner="Ann")
 CLEAR = facts((FLOOR, GOOD))
 SHADOW = replace(FLOOR, id="shadow", shadow=True)
 
@@ -91,7 +91,7 @@ SHADOW = replace(FLOOR, id="shadow", shadow=True)
             "approved",
             [],
         ),
-        ("held", replace(voted(CLEAR), holds=(HOLD,)), "waiting", ["held"]),
+        ("held", replace(voted(CLEAR), blocks=(HOLD,)), "waiting", ["held"]),
         ("expired", replace(voted(CLEAR), expires_at=NOW), "expired", []),
         ("unanswered", facts((SIGN, SILENCE), (FLOOR, GOOD)), "waiting", None),
         ("answered", voted(facts((SIGN, YES), (FLOOR, GOOD))), "approved", []),
@@ -120,7 +120,7 @@ def test_where_facts_leave_a_promotion(
 
 def test_reasons_come_in_order() -> None:
     decision = decide(
-        facts((SIGN, SILENCE), (FLOOR, GOOD), (ARTIFACT, Evidence()), holds=(HOLD,)), NOW
+        facts((SIGN, SILENCE), (FLOOR, GOOD), (ARTIFACT, Evidence()), blocks=(HOLD,)), NOW
     )
     order = ["eval_floor-1", "artifact-1", "sign_off-1", "approvals", "holds"]
     assert [reason.gate_id for reason in decision.reasons] == order

@@ -88,7 +88,7 @@ def settle(actor: Actor, row: Promotion, gathered: Gathered) -> PromotionState |
         return PromotionState(row.state)
     if newest_number(row.pk) != gathered.number or row.policy_digest != gathered.policy_digest:
         return None
-    facts = facts_of(row, gathered.gates)
+    facts = facts_of(row, gathered.at, gathered.gates)
     decision = decide(facts, gathered.at)
     evidence = {fact.gate.id: fact.evidence for fact in gathered.gates}
     record(actor, row, decision, evidence, "promotion.evaluated", gathered.at)

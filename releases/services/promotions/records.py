@@ -42,7 +42,7 @@ def decision_document(promotion: Promotion, decision: Decision, now: datetime) -
         "evidence_hash": decision.evidence_hash,
         "gates": _gates(promotion, rows),
         "reasons": [reason_document(reason) for reason in decision.reasons],
-        **_people(promotion),
+        **_people(promotion, now),
     }
 
 
@@ -75,8 +75,8 @@ def _gates(promotion: Promotion, rows: Mapping[str, GateOutcome]) -> list[dict[s
     ]
 
 
-def _people(promotion: Promotion) -> dict[str, Any]:
-    facts = facts_of(promotion)
+def _people(promotion: Promotion, now: datetime) -> dict[str, Any]:
+    facts = facts_of(promotion, now)
     return {
         "approval_rule": {
             "required": facts.approvals.required,

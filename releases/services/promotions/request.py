@@ -10,8 +10,9 @@ from infra.errors import PromotionBlocked, Reason
 from infra.roles import Role, Scope
 from releases.gates.terms import expiry
 from releases.models import Checkpoint, Promotion, Release, Stage
-from releases.selectors.facts import holds_on
-from releases.selectors.promotions import OPEN, promotion_with_id
+from releases.promotions import blocked
+from releases.selectors.blocks import Move, blocks_on
+from releases.selectors.promotions import OPEN, as_refusal_reason, promotion_with_id
 from releases.services.promotions.evaluate import evaluate_promotion
 from releases.services.promotions.moves import (
     first_sentence,
@@ -74,10 +75,8 @@ def request_refusals(checkpoint: Checkpoint, stage: Stage) -> list[Reason]:
     if stage.retired_at is not None:
         sentence = f"{stage} was retired on {stage.retired_at:%Y-%m-%d}: choose another stage."
         found.append(Reason(code="stage_retired", sentence=sentence))
-    for hold in holds_on(checkpoint, stage):
-        owner = hold.owner.name if hold.owner else "Slipway"
-        sentence = f"{hold.checkpoint or hold.stage} is held by {owner}: “{hold.reason}”."
-        found.append(Reason(code="held", sentence=sentence, owner=owner))
+    (blocks,) = blocks_on([Move(checkpoint=checkpoint, stage=stage)], clock.now())
+    found += [as_refusal_reason(blocked(block)) for block in blocks]
     if Release.objects.filter(stage=stage, checkpoint=checkpoint, ended_at=None).exists():
         found.append(Reason(code="already_live", sentence=f"{checkpoint} is live in {stage}."))
     ramp = ramp_refusal(stage, checkpoint.size)

@@ -90,7 +90,7 @@ def _make_stale(
         outcome.gate_id: Evidence(observed=outcome.evidence, url=outcome.evidence_url)
         for outcome in outcomes
     }
-    decision = conclude(gates, facts_of(row), now)
+    decision = conclude(gates, facts_of(row, now), now)
     record(actor, row, decision, evidence, "promotion.stale", now, why)
 
 

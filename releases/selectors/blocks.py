@@ -1,0 +1,58 @@
+"""What stops forward moves now, for many moves in a constant number of queries.
+
+Gates say whether a checkpoint is good enough; blocks say that nothing moves whatever they say.
+None of them stops halt, demote, revoke or roll back.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from releases.gates.facts import BlockFact
+from releases.models import Checkpoint, Hold, Promotion, Stage
+from releases.states import Block
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """A checkpoint on its way into a stage, or up a ramp there; by a promotion, or asked for."""
+
+    checkpoint: Checkpoint
+    stage: Stage
+    promotion: Promotion | None = None
+
+
+def move_of(promotion: Promotion) -> Move:
+    return Move(checkpoint=promotion.checkpoint, stage=promotion.stage, promotion=promotion)
+
+
+def blocks_on(moves: Sequence[Move], now: datetime) -> list[tuple[BlockFact, ...]]:
+    """What blocks each move, in the order of `Block`; one item a move, in their order."""
+    holds = _holds(moves)
+    return [(*holds[move.checkpoint.pk], *holds[move.stage.pk]) for move in moves]
+
+
+def _holds(moves: Sequence[Move]) -> dict[UUID, list[BlockFact]]:
+    found: dict[UUID, list[BlockFact]] = defaultdict(list)
+    on = Q(checkpoint__in={m.checkpoint.pk for m in moves}) | Q(
+        stage__in={m.stage.pk for m in moves}
+    )
+    for hold in holds_in_force().filter(on).order_by("placed_at"):
+        subject = hold.checkpoint or hold.stage
+        owner = hold.owner.name if hold.owner else "Slipway"
+        sentence = f"{subject} is held by {owner}: “{hold.reason}”."
+        found[subject.pk].append(BlockFact(block=Block.HOLDS, sentence=sentence, owner=owner))
+    return found
+
+
+def holds_in_force() -> QuerySet[Hold]:
+    """Every hold that nobody lifted."""
+    return Hold.objects.filter(lifted_at__isnull=True).select_related(
+        "checkpoint", "stage__pipeline", "owner"
+    )
