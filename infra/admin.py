@@ -10,6 +10,7 @@ from django.db import models
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from infra import audit
 from infra.models import Person, ServiceKey, User
@@ -106,6 +107,11 @@ class LoginAdmin(SuperuserAdmin, UserAdmin):
         ),
     )
     readonly_fields = ("last_login", "date_joined")
+    # The two lists with arrows between them hide from the keyboard what is not chosen.
+    filter_horizontal = ()
+    formfield_overrides = {
+        models.ManyToManyField: {"widget": UnfoldAdminCheckboxSelectMultipleWidget}
+    }
 
 
 @admin.register(ServiceKey)

@@ -53,7 +53,7 @@ class RunPage(Page):
         self.run = reads.run_with_id(kwargs["run_id"])
 
     def heading(self) -> str:
-        return f"{self.run.version} on {self.run.checkpoint.name}"
+        return f"{self.run.checkpoint.name} on {self.run.version}"
 
     def crumbs(self) -> Crumbs:
         return [("Runs", reverse("console-runs")), (self.heading(), "")]

@@ -1,4 +1,4 @@
-"""Every page in Chromium: two widths, light and dark, keyboard, strict script policy."""
+"""Every page in Chromium: two widths, light and dark, strict script policy."""
 
 from __future__ import annotations
 
@@ -26,17 +26,6 @@ def test_every_page_is_whole_at_1280_and_at_390(browser: Browser, site: Site, th
             if problems:
                 found[name] = problems
     assert not found
-
-
-@pytest.mark.parametrize("name", ["brief", "board", "promotion", "stage", "partner", "comparison"])
-def test_keyboard_reaches_everything_and_shows_where_it_is(
-    browser: Browser, site: Site, name: str
-) -> None:
-    with visiting(browser, site, "second_release_manager") as visit:
-        visit.open(pages_of(site.world)[name])
-        n_elements, missed = visit.unreached_by_keyboard()
-    assert n_elements > 20
-    assert not missed
 
 
 def test_theme_switch_is_kept(browser: Browser, site: Site) -> None:

@@ -12,6 +12,7 @@ from django.urls import reverse
 from playwright.sync_api import Browser, Page
 
 from tests.builders import PASSWORD
+from tests.console import keyboard
 from tests.console.conftest import Site
 from tests.console.world import CANARY, World
 
@@ -20,15 +21,6 @@ window.violations = [];
 document.addEventListener('securitypolicyviolation', (event) =>
   window.violations.push(`${event.violatedDirective} ${event.blockedURI}`));
 """
-# Whatever can be clicked or typed into and is on the screen.
-_INTERACTIVE = """() => [...document.querySelectorAll(
-  'a[href], button, summary, input:not([type=hidden]), select, textarea')]
-  .filter((e) => !e.disabled && e.tabIndex >= 0 && e.checkVisibility({visibilityProperty: true}))
-  .map((e, i) => { e.dataset.walk = i; return i; }).length"""
-_FOCUSED = """() => {
-  const e = document.activeElement, style = getComputedStyle(e);
-  return [e.dataset.walk ?? null, style.outlineStyle !== 'none' && style.outlineWidth !== '0px'];
-}"""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,28 +49,6 @@ class Visit:
             found.append(f"user content is markup here: {CANARY}")
         return found
 
-    def unreached_by_keyboard(self) -> tuple[int, list[str]]:
-        """How many elements there are to reach, and those that Tab misses or leaves unmarked."""
-        n_elements = self.page.evaluate(_INTERACTIVE)
-        reached, unmarked = set(), []
-        self.page.evaluate("document.activeElement.blur()")
-        # A date's parts are a stop each, so there are more stops than elements.
-        for _ in range(n_elements + 40):
-            if len(reached) == n_elements:
-                break
-            self.page.keyboard.press("Tab")
-            walk, is_marked = self.page.evaluate(_FOCUSED)
-            if walk is not None:
-                reached.add(int(walk))
-                if not is_marked:
-                    unmarked.append(f"no visible focus on {self._described(walk)}")
-        missed = [f"not reached: {self._described(i)}" for i in set(range(n_elements)) - reached]
-        return n_elements, missed + unmarked
-
-    def _described(self, walk: Any) -> str:
-        outer = f"document.querySelector('[data-walk=\"{walk}\"]').outerHTML.slice(0, 160)"
-        return str(self.page.evaluate(outer))
-
 
 @contextmanager
 def visiting(
@@ -91,6 +61,7 @@ def visiting(
     )
     page = context.new_page()
     page.add_init_script(_WATCH)
+    page.add_init_script(keyboard.SCRIPT)
     visit = Visit(page=page, base=site.url)
     page.on("pageerror", lambda error: visit.complaints.append(f"script: {error}"))
     page.on("console", lambda message: _heard(visit, message))
@@ -152,6 +123,8 @@ def pages_of(world: World) -> dict[str, str]:
         "records": reverse("admin:releases_release_changelist"),
         "record": reverse("admin:releases_checkpoint_change", args=[world.candidate.pk]),
         "logins": reverse("admin:infra_user_changelist"),
+        "login": reverse("admin:infra_user_change", args=[world.login.pk]),
+        "new login": reverse("admin:infra_user_add"),
         "password": reverse("admin:password_change"),
         "confirm": reverse("console-sign-in-again"),
     }

@@ -18,6 +18,7 @@ from evals.services.comparisons import compare
 from evals.states import ResultState, RunState, ShardState
 from infra import clock, people
 from infra.ids import uuid7
+from infra.models import User
 from infra.roles import Role
 from releases.models import Checkpoint, Codename, Promotion, Release, Stage
 from releases.services import holds
@@ -50,12 +51,13 @@ class World:
     waiting: Promotion
     partner: Partner
     feedback: Feedback
+    login: User
 
 
 def build(folder: Path) -> World:
     """Everything, through the services where there is one."""
     cast = builders.cast()
-    _superuser()
+    superuser = _superuser()
     suite = evals.published(N_CASES)
     internal, alpha, production = _stages()
     incumbent = story.stored_checkpoint("chat-nano-1", str(folder))
@@ -89,10 +91,11 @@ def build(folder: Path) -> World:
         waiting=waiting,
         partner=partner,
         feedback=_feedback(cast, partner),
+        login=superuser,
     )
 
 
-def _superuser() -> None:
+def _superuser() -> User:
     login = people.ensure_login(
         username="admin",
         name="Ada Admin",
@@ -102,6 +105,7 @@ def _superuser() -> None:
     )
     login.is_superuser = True
     login.save(update_fields=["is_superuser"])
+    return login
 
 
 def _stages() -> tuple[Stage, Stage, Stage]:

@@ -37,6 +37,7 @@ document.addEventListener("alpine:init", () => {
       if (first) {
         this.activeTab = window.getCurrentTab() || first;
       }
+      document.addEventListener("focusin", (event) => this.closeWithout(event.target));
     },
     openMenu() {
       this.sidebarMobileOpen = true;
@@ -47,6 +48,35 @@ document.addEventListener("alpine:init", () => {
         this.sidebarMobileOpen = false;
         document.getElementById("menu-opener")?.focus();
       }
+    },
+    openFilter() {
+      this.filterOpen = true;
+      this.$nextTick(() => document.querySelector("#changelist-filter button")?.focus());
+    },
+    closeFilter() {
+      this.filterOpen = false;
+      document.getElementById("filter-opener")?.focus();
+    },
+    // The innermost open panel closes, and what opened it has the focus again.
+    escape() {
+      const user = document.querySelector(".sw-user[open]");
+      if (user) {
+        user.open = false;
+        user.querySelector("summary").focus();
+      } else if (this.filterOpen) {
+        this.closeFilter();
+      } else {
+        this.closeMenu();
+      }
+    },
+    // A panel that the focus has left would lie over what has it now.
+    closeWithout(focused) {
+      const user = document.querySelector(".sw-user[open]");
+      if (user && !user.contains(focused)) {
+        user.open = false;
+      }
+      this.sidebarMobileOpen = this.sidebarMobileOpen && Boolean(focused.closest("#menu"));
+      this.filterOpen = this.filterOpen && Boolean(focused.closest("#changelist-filter"));
     },
   }));
 
