@@ -15,7 +15,7 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from releases.gates.facts import BlockFact
-from releases.models import Checkpoint, Hold, Promotion, Stage
+from releases.models import Checkpoint, Hold, LineStop, Promotion, Stage
 from releases.states import Block
 
 
@@ -34,8 +34,8 @@ def move_of(promotion: Promotion) -> Move:
 
 def blocks_on(moves: Sequence[Move], now: datetime) -> list[tuple[BlockFact, ...]]:
     """What blocks each move, in the order of `Block`; one item a move, in their order."""
-    holds = _holds(moves)
-    return [(*holds[move.checkpoint.pk], *holds[move.stage.pk]) for move in moves]
+    holds, stopped = _holds(moves), _line_stop()
+    return [(*holds[move.checkpoint.pk], *holds[move.stage.pk], *stopped) for move in moves]
 
 
 def _holds(moves: Sequence[Move]) -> dict[UUID, list[BlockFact]]:
@@ -49,6 +49,23 @@ def _holds(moves: Sequence[Move]) -> dict[UUID, list[BlockFact]]:
         sentence = f"{subject} is held by {owner}: “{hold.reason}”."
         found[subject.pk].append(BlockFact(block=Block.HOLDS, sentence=sentence, owner=owner))
     return found
+
+
+def _line_stop() -> tuple[BlockFact, ...]:
+    stop = line_stop_in_force()
+    if stop is None:
+        return ()
+    sentence = (
+        f"{stop.stopped_by} stopped the line on {stop.stopped_at:%Y-%m-%d %H:%M} UTC: "
+        f"“{stop.reason}”. Two release managers start it again."
+    )
+    return (BlockFact(block=Block.LINE_STOP, sentence=sentence, owner=str(stop.stopped_by)),)
+
+
+def line_stop_in_force() -> LineStop | None:
+    """The stop that nobody lifted; None while the line runs."""
+    rows = LineStop.objects.select_related("stopped_by", "lift_asked_by")
+    return rows.filter(lifted_at__isnull=True).first()
 
 
 def holds_in_force() -> QuerySet[Hold]:

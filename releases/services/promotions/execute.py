@@ -8,8 +8,9 @@ from infra import audit, clock
 from infra.actors import Actor, system
 from infra.errors import PromotionBlocked
 from infra.roles import Role
-from releases.models import Promotion, Release, Stage
+from releases.models import Promotion, Release
 from releases.selectors.promotions import OPEN, as_refusal_reason, decision_of, promotion_with_id
+from releases.services.line import take_the_line
 from releases.services.promotions.evaluate import gather, moved_meanwhile, settle
 from releases.services.promotions.moves import first_sentence, locked, move, snapshot
 from releases.services.promotions.records import record_decision
@@ -56,8 +57,8 @@ def _executed(actor: Actor, promotion: Promotion) -> Release | None:
 
 
 def _lock_all(promotion: Promotion) -> Promotion:
-    """Stage first, then every open promotion there in one order, so that no two can deadlock."""
-    Stage.objects.select_for_update(no_key=True).get(pk=promotion.stage_id)
+    """Stage and line first, then every open promotion there, in one order: no two can deadlock."""
+    take_the_line([promotion.stage_id])
     rivals = Promotion.objects.filter(stage=promotion.stage_id, state__in=OPEN).order_by("pk")
     list(rivals.select_for_update(no_key=True))
     return locked(promotion.pk)
