@@ -62,7 +62,7 @@ def request(say: Say) -> str:
     whoever opens the console. Where a gate does not pass, that is what the console shows.
     """
     _apply("chat.yaml")
-    _enter(CANDIDATE, "internal", "A better system prompt and sampling.")
+    _enter(CANDIDATE, "internal", "Another system prompt and sampling, same weights.")
     promotion = _ask(
         CANDIDATE, "closed-alpha", "The demo asks: same weights, another system prompt."
     )
