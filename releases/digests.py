@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,31 @@ def canonical_json(value: Any) -> bytes:
 def sha256_of(value: Any) -> str:
     """SHA-256 of the canonical JSON, in hexadecimal."""
     return hashlib.sha256(canonical_json(value)).hexdigest()
+
+
+def plain_json(value: Any) -> Any:
+    """The value as PostgreSQL gives it back from a JSON column, so that it hashes the same there.
+
+    A number that is not finite becomes its name, -0.0 becomes 0.0, and a whole number of 1e16 or
+    more an integer; what JSON has no word for becomes text.
+    """
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, float):
+        return _plain_number(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain_json(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain_json(item) for item in value]
+    return value if isinstance(value, int) else str(value)
+
+
+def _plain_number(value: float) -> float | int | str:
+    if not math.isfinite(value):
+        return str(value)
+    if value.is_integer() and abs(value) >= 1e16:
+        return int(value)
+    return value + 0.0
 
 
 def manifest_digest(manifest: Sequence[Mapping[str, Any]]) -> str:

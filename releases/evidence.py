@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,8 @@ from django.utils.module_loading import import_string
 
 from infra.errors import DomainError
 from infra.storage import ObjectMissing
+from releases.digests import plain_json
+from releases.gates import reading
 from releases.gates.artifact import Identity
 from releases.gates.contract import Evidence, EvidenceSource, Gate, Subject
 from releases.gates.facts import GateFact
@@ -66,10 +68,20 @@ def _gathered(gate: Gate, subject: Subject, now: datetime, sources: Sources) -> 
         broken = "".join(f" ({problem})" for problem in sources.broken)
         return Evidence(problem=f"no source of evidence knows the kind {gate.kind!r}{broken}.")
     try:
-        return source.gather(gate, subject, now)
+        return recordable(source.gather(gate, subject, now))
     except _FAILURES as error:
         what = error.message if isinstance(error, DomainError) else repr(error)
         return Evidence(problem=f"{type(source).__name__}: {what}")
+
+
+def recordable(evidence: Evidence) -> Evidence:
+    """The evidence as it will be recorded: it is judged so too, and a replay reads the same.
+
+    BadEvidence for a NaN, whose name would be a text once it is recorded.
+    """
+    reading.reject_nan(evidence.observed)
+    inputs = {str(name): str(digest) for name, digest in evidence.inputs.items()}
+    return replace(evidence, observed=plain_json(evidence.observed), inputs=inputs)
 
 
 def _new_sources() -> Sources:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +14,7 @@ from infra import audit, clock
 from infra.actors import Actor
 from infra.errors import InvalidMove
 from infra.roles import Role, Scope
+from releases.digests import plain_json
 from releases.evidence import gather_all
 from releases.gates.contract import Evidence
 from releases.gates.facts import GateFact
@@ -170,7 +170,7 @@ def _outcome(
     evaluation: Evaluation, position: int, gate: GateReason, evidence: Evidence
 ) -> GateOutcome:
     numbers = evidence.observed
-    if numbers is None:
+    if numbers is None or evidence.problem:
         said = {"problem": evidence.problem, "missing": evidence.missing}
         numbers = {key: text for key, text in said.items() if text} or None
     return GateOutcome(
@@ -182,25 +182,14 @@ def _outcome(
         outcome=gate.outcome.value,
         code=gate.code,
         sentence=gate.sentence,
-        observed=storable(gate.observed),
-        required=storable(gate.required),
+        observed=plain_json(gate.observed),
+        required=plain_json(gate.required),
         owner=gate.owner,
         clears_at=gate.clears_at,
         inputs=dict(gate.inputs),
-        evidence=storable(numbers),
+        evidence=plain_json(numbers),
         evidence_url=evidence.url,
     )
-
-
-def storable(value: Any) -> Any:
-    """The value as JSON that PostgreSQL keeps; a number that is not finite becomes its name."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {str(key): storable(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [storable(item) for item in value]
-    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
 
 
 def _void_approvals(row: Promotion, decision: Decision, why: str, now: datetime) -> list[str]:
