@@ -1,62 +1,26 @@
-"""Checked input of the methods: every refusal is a ValueError that begins with the field's name."""
+"""Checked arrays and lists; every refusal is a ValueError that begins with the field's name."""
 
 import math
 from collections.abc import Hashable, Sequence, Sized
-from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-TYPE_NAMES = {dict: "an object", list: "a list", str: "text", bool: "true or false"}
+from releases.statistics.checks import (
+    LARGEST,
+    LARGEST_LOOP,
+    confidence_level,
+    count,
+    listed,
+    number,
+    shown,
+)
 
-# Beyond these, squares overflow and arrays outgrow memory: such input is a mistake.
-LARGEST = 1e100
-LARGEST_COUNT = 10**12
-LARGEST_LOOP = 10**7
+__all__ = ["LARGEST_LOOP", "confidence_level", "count", "listed", "number"]
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.intp]
-
-
-def number(
-    field: str,
-    value: Any,
-    *,
-    at_least: float = -math.inf,
-    at_most: float = math.inf,
-    above: float = -math.inf,
-    below: float = math.inf,
-) -> float:
-    """Return value as a finite float inside the bounds, or raise ValueError naming the field."""
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise ValueError(f"{field}: must be a number, got {_shown(value)}")
-    try:
-        result = float(value)
-    except OverflowError as error:
-        raise ValueError(f"{field}: is too large for a number") from error
-    if not math.isfinite(result) or abs(result) > LARGEST:
-        raise ValueError(f"{field}: must be finite and of a sane size, got {result:g}")
-    if result < at_least or result <= above:
-        bound = f"at least {at_least:g}" if result < at_least else f"above {above:g}"
-        raise ValueError(f"{field}: must be {bound}, got {result:g}")
-    if result > at_most or result >= below:
-        bound = f"at most {at_most:g}" if result > at_most else f"below {below:g}"
-        raise ValueError(f"{field}: must be {bound}, got {result:g}")
-    return result
-
-
-def count(field: str, value: Any, *, at_least: int = 0, at_most: int = LARGEST_COUNT) -> int:
-    """Return value as a whole number inside the bounds, or raise ValueError."""
-    result = number(field, value, at_least=at_least, at_most=at_most)
-    if result != int(result):
-        raise ValueError(f"{field}: must be a whole number, got {result:g}")
-    return int(result)
-
-
-def confidence_level(value: Any) -> float:
-    """Return a two-sided confidence level strictly between 0 and 1, or raise ValueError."""
-    return number("confidence", value, above=0.0, below=1.0)
 
 
 def numbers(
@@ -84,8 +48,8 @@ def choices(field: str, values: Any, allowed: Sequence[float]) -> Floats:
     result = numbers(field, values)
     wrong = np.flatnonzero(~np.isin(result, allowed))
     if wrong.size:
-        shown = ", ".join(f"{v:g}" for v in allowed)
-        raise ValueError(f"{field}[{wrong[0]}]: must be one of {shown}, got {result[wrong[0]]:g}")
+        options = ", ".join(f"{v:g}" for v in allowed)
+        raise ValueError(f"{field}[{wrong[0]}]: must be one of {options}, got {result[wrong[0]]:g}")
     return result
 
 
@@ -106,13 +70,6 @@ def matrix(field: str, values: Any, width: int) -> Floats:
     return np.array(rows, np.float64).reshape(len(rows), width)
 
 
-def listed(field: str, values: Any) -> Any:
-    """Return values when they are a list, a tuple or an array, or raise ValueError."""
-    if isinstance(values, list | tuple | np.ndarray):
-        return values
-    raise ValueError(f"{field}: must be a list, got {_shown(values)}")
-
-
 def cluster_codes(field: str, labels: Sequence[Hashable] | None, n: int) -> Codes:
     """Return a cluster number from 0 for each of n cases; a case labelled None stands alone.
 
@@ -126,7 +83,7 @@ def cluster_codes(field: str, labels: Sequence[Hashable] | None, n: int) -> Code
     seen: dict[Hashable, int] = {}
     for i, label in enumerate(given):
         if isinstance(label, list | dict | bool) or label != label:
-            raise ValueError(f"{field}[{i}]: must be text, a number or null, got {_shown(label)}")
+            raise ValueError(f"{field}[{i}]: must be text, a number or null, got {shown(label)}")
         seen.setdefault(_key(label, i), len(seen))
     return np.array([seen[_key(label, i)] for i, label in enumerate(given)], np.intp)
 
@@ -150,7 +107,3 @@ def _check_bounds(field: str, values: Floats, at_least: float, at_most: float) -
     if is_huge[at]:
         raise ValueError(f"{field}[{at}]: must be finite and of a sane size, got {values[at]:g}")
     raise ValueError(f"{field}[{at}]: must lie in {at_least:g}..{at_most:g}, got {values[at]:g}")
-
-
-def _shown(value: Any) -> str:
-    return "null" if value is None else TYPE_NAMES.get(type(value), type(value).__name__)

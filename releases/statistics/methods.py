@@ -101,7 +101,7 @@ METHODS: dict[str, Method] = {
     "mean_difference_sequence": _method(
         "mean_sequence.mean_difference_sequence", _ARMS, "lo hi p_always_valid"
     ),
-    "margin_odds": _method("traffic.margin_odds", "p_ref points ratio", "from_points from_ratio"),
+    "margin_odds": _method("margins.margin_odds", "p_ref points ratio", "from_points from_ratio"),
     "traffic_split": _method("traffic.traffic_split", "counts expected_share", "p"),
     "win_score": _method("preferences.win_score", "y", "score lo hi", "rater prompt"),
     "bradley_terry": _method(
@@ -110,8 +110,8 @@ METHODS: dict[str, Method] = {
         "theta se style elo",
         "cluster style pseudo_ties",
     ),
-    "votes_needed": _method("preferences.votes_needed", "edge tie_share", "n"),
-    "elo": _method("preferences.elo", "win", "elo"),
+    "votes_needed": _method("votes.votes_needed", "edge tie_share", "n"),
+    "elo": _method("votes.elo", "win", "elo"),
     "item_discrimination": _method("suite_items.item_discrimination", "passes", "r"),
     "live_share": _method("suite_items.live_share", "passes last", "share"),
     "score_ceiling": _method(

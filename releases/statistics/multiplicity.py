@@ -1,12 +1,11 @@
-"""Adjusted p-values for several questions asked together."""
+"""Adjusted p-values for several questions asked together; standard library only."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
 
-import numpy as np
-
-from releases.statistics import inputs
-from releases.statistics.inputs import Floats
+from releases.statistics import checks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,30 +16,36 @@ class Adjusted:
     """One adjusted p-value a question, in 0..1."""
 
 
-def holm(p: Sequence[float] | Floats) -> Adjusted:
+def holm(p: Sequence[float]) -> Adjusted:
     """Return Holm's step-down p-values, which bound the chance of any false call.
 
     `p` has shape (k,); none for k = 0. Raises ValueError naming the field. Source: Holm 1979.
     """
-    values = inputs.numbers("p", p, at_least=0.0, at_most=1.0, min_count=0)
-    order = np.argsort(values, kind="stable")
-    steps = np.arange(len(values), 0, -1) * values[order]
-    return _in_input_order(order, np.maximum.accumulate(steps))
+    values = _chances(p)
+    order = sorted(range(len(values)), key=values.__getitem__)
+    steps = [(len(values) - rank) * values[at] for rank, at in enumerate(order)]
+    return _in_input_order(order, accumulate(steps, max))
 
 
-def benjamini_hochberg(p: Sequence[float] | Floats) -> Adjusted:
+def benjamini_hochberg(p: Sequence[float]) -> Adjusted:
     """Return step-up p-values, which bound the share of false entries in a list for people.
 
     `p` has shape (k,); none for k = 0. Raises ValueError naming the field.
     Source: Benjamini and Hochberg 1995.
     """
-    values = inputs.numbers("p", p, at_least=0.0, at_most=1.0, min_count=0)
-    order = np.argsort(values, kind="stable")
-    steps = len(values) / np.arange(1, len(values) + 1) * values[order]
-    return _in_input_order(order, np.minimum.accumulate(steps[::-1])[::-1])
+    values = _chances(p)
+    order = sorted(range(len(values)), key=values.__getitem__)
+    steps = [len(values) / (rank + 1) * values[at] for rank, at in enumerate(order)]
+    return _in_input_order(order[::-1], accumulate(reversed(steps), min))
 
 
-def _in_input_order(order: np.ndarray, steps: Floats) -> Adjusted:
-    result = np.empty(len(steps))
-    result[order] = np.minimum(1.0, steps)
-    return Adjusted(adjusted=tuple(result.tolist()))
+def _chances(p: Any) -> list[float]:
+    given = enumerate(checks.listed("p", p))
+    return [checks.number(f"p[{at}]", value, at_least=0.0, at_most=1.0) for at, value in given]
+
+
+def _in_input_order(order: Sequence[int], steps: Iterable[float]) -> Adjusted:
+    adjusted = [0.0] * len(order)
+    for at, step in zip(order, steps, strict=True):
+        adjusted[at] = min(1.0, step)
+    return Adjusted(adjusted=tuple(adjusted))

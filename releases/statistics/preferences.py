@@ -1,4 +1,4 @@
-"""Blind pairwise votes on two checkpoints: win score, votes needed, Elo."""
+"""Blind pairwise votes on two checkpoints: their win score."""
 
 import math
 from collections.abc import Hashable, Sequence
@@ -9,7 +9,6 @@ from scipy import stats
 from releases.statistics import inputs
 from releases.statistics.cr2 import DELTA_GUARD, ClusteredMean, clustered_mean
 from releases.statistics.inputs import Floats
-from releases.statistics.planning import CasesNeeded, z_sum
 from releases.statistics.verdicts import Verdict, verdict_of
 
 MIN_VOTES = 30
@@ -28,14 +27,6 @@ class WinScore:
     """Upper end; None with fewer than two raters or prompts."""
     verdict: Verdict
     """Verdict on score - 0.5; insufficient below 30 votes or 5 raters."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Elo:
-    """Rating difference that a win score amounts to."""
-
-    elo: float
-    """Points; infinite for a clean sweep."""
 
 
 def win_score(
@@ -64,28 +55,6 @@ def win_score(
     if len(votes) >= MIN_VOTES and n_raters >= MIN_RATERS and lo is not None and hi is not None:
         verdict = verdict_of(lo - 0.5, hi - 0.5, limit)
     return WinScore(score=float(votes.mean()), lo=lo, hi=hi, verdict=verdict)
-
-
-def votes_needed(
-    edge: float, tie_share: float, confidence: float = 0.95, power: float = 0.8
-) -> CasesNeeded:
-    """Return the votes to show a win score of 0.5 + edge when `tie_share` of the votes are ties.
-
-    Raises ValueError naming the field.
-    """
-    gap = abs(inputs.number("edge", edge, at_least=-0.5, at_most=0.5))
-    ties = inputs.number("tie_share", tie_share, at_least=0.0, below=1.0)
-    if gap == 0:
-        raise ValueError("edge: must not be 0: no number of votes shows no preference")
-    return CasesNeeded(n=math.ceil(z_sum(confidence, power) ** 2 * (1 - ties) / 4 / gap**2))
-
-
-def elo(win: float) -> Elo:
-    """Return the Elo difference of a win score in 0..1; raises ValueError naming the field."""
-    share = inputs.number("win", win, at_least=0.0, at_most=1.0)
-    if share in (0.0, 1.0):
-        return Elo(elo=math.inf if share else -math.inf)
-    return Elo(elo=400 * math.log10(share / (1 - share)))
 
 
 def _clustered(votes: Floats, labels: list[int] | None, confidence: float) -> ClusteredMean:

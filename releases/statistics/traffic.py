@@ -1,4 +1,4 @@
-"""Margins on the odds scale, and whether traffic was split as configured."""
+"""Whether traffic was split as configured."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,39 +11,11 @@ from releases.statistics.inputs import Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MarginOdds:
-    """The odds ratio that a margin amounts to at a reference rate."""
-
-    from_points: float
-    """For a rise of `points`."""
-    from_ratio: float
-    """For a rate `ratio` times as high."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficSplit:
     """How well unit counts fit the configured shares."""
 
     p: float
     """p of the chi-square test; below 0.001 the numbers are invalid."""
-
-
-def margin_odds(p_ref: float, points: float, ratio: float) -> MarginOdds:
-    """Return margins as odds ratios at a reference rate fixed before the stage.
-
-    `p_ref` in 0..1, `points` as a share of 1 (0.005 is half a point), `ratio` of the rates.
-    Raises ValueError naming the field when the margin leaves no rate between 0 and 1.
-    """
-    rate = inputs.number("p_ref", p_ref, above=0.0, below=1.0)
-    raised = rate + inputs.number("points", points)
-    scaled = rate * inputs.number("ratio", ratio, above=0.0)
-    for field, value in (("points", raised), ("ratio", scaled)):
-        if not 0 < value < 1:
-            raise ValueError(f"{field}: takes the rate to {value:g}, outside 0..1")
-    odds = rate / (1 - rate)
-    return MarginOdds(
-        from_points=raised / (1 - raised) / odds, from_ratio=scaled / (1 - scaled) / odds
-    )
 
 
 def traffic_split(counts: Sequence[int], expected_share: Sequence[float] | Floats) -> TrafficSplit:

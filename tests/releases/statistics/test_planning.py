@@ -7,6 +7,8 @@ from releases.statistics.planning import (
     cases_for_noninferiority,
     cases_for_superiority,
     cases_to_settle,
+    chance_to_pass,
+    events_needed,
     minimum_detectable_effect,
     z_sum,
 )
@@ -57,6 +59,27 @@ def test_settling_takes_what_the_observed_effect_takes():
     assert cases_to_settle(600, se, -0.02, 0.02) == math.inf
 
 
+def test_600_cases_cannot_settle_two_points():
+    # 10% of the cases disagree: an equal checkpoint passes a third of the time.
+    assert chance_to_pass(600, 0.1, 0.02) == pytest.approx(1 / 3, abs=0.01)
+    assert minimum_detectable_effect(600, 0.1).mde == pytest.approx(0.036, abs=5e-4)
+    assert chance_to_pass(1963, 0.1, 0.02) == pytest.approx(0.8, abs=1e-3)
+    assert chance_to_pass(600, 0.1, 0.02, -0.02) == pytest.approx(0.025)
+
+
+@pytest.mark.parametrize(
+    "ratio, events",
+    [
+        (1.25, (856, 1338, 2378, 4505)),
+        (1.5, (228, 356, 633, 1198)),
+        (2, (69, 108, 191, 361)),
+    ],
+)
+def test_events_needed_table(ratio, events):
+    assert tuple(events_needed(ratio, share) for share in (0.5, 0.2, 0.1, 0.05)) == events
+    assert events_needed(1 / ratio, 0.5) == events[0]
+
+
 def test_best_repeats_follow_the_costs():
     assert best_repeats(0.2, 0.2, 0.1, 4, 1) == pytest.approx(4)
     assert best_repeats(0.2, 0.2, 0.0, 4, 1) == math.inf
@@ -76,6 +99,9 @@ def test_planning_uses_the_exact_normal_quantiles():
         ("variance", lambda: cases_for_noninferiority(0.02, 0, -0.1)),
         ("design_effect", lambda: cases_for_noninferiority(0.02, 0, 0.1, 0)),
         ("n", lambda: minimum_detectable_effect(0, 0.1)),
+        ("variance", lambda: chance_to_pass(600, 0, 0.02)),
+        ("ratio", lambda: events_needed(1, 0.5)),
+        ("candidate_share", lambda: events_needed(2, 1)),
     ],
 )
 def test_an_impossible_plan_is_refused_by_name(field, call):

@@ -3,8 +3,9 @@ import math
 import pytest
 
 from releases.statistics.bradley_terry import bradley_terry
-from releases.statistics.preferences import elo, votes_needed, win_score
+from releases.statistics.preferences import win_score
 from releases.statistics.verdicts import Verdict
+from releases.statistics.votes import elo, votes_needed
 
 VOTES = [1] * 33 + [0.5] * 16 + [0] * 27
 
