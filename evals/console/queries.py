@@ -54,7 +54,7 @@ def scoreboard(version: SuiteVersion, most: int = 6) -> Scoreboard:
 def score_lines(runs: Sequence[Run], suite: str) -> list[ScoreLine]:
     """The metrics of those runs, a line a component, in the tree's order."""
     found: dict[str, dict[UUID, Metric]] = {}
-    for metric in Metric.objects.filter(run__in=runs):
+    for metric in Metric.objects.filter(run__in=runs).select_related("run__checkpoint"):
         found.setdefault(metric.node, {})[metric.run_id] = metric
     return [_line(node, found[node], runs, suite) for node in _in_order(found)]
 
