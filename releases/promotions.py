@@ -30,6 +30,7 @@ _BLOCK_CODES = {
     Block.LINE_STOP: "line_stopped",
     Block.FOLLOW_UP: "follow_up_missed",
     Block.SET: "set_not_ready",
+    Block.RAMP: "ramp_running",
 }
 # A tampered artifact is never waved through, by nobody.
 NEVER_WAIVED = frozenset({"artifact"})

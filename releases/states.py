@@ -93,6 +93,7 @@ class Block(StrEnum):
     LINE_STOP = "line_stop"
     FOLLOW_UP = "follow_up"
     SET = "set"
+    RAMP = "ramp"
 
 
 class OnPromote(StrEnum):

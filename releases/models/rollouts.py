@@ -52,6 +52,10 @@ class Ramp(models.Model):
     )
     step_started_at = models.DateTimeField()
     step_ends_at = models.DateTimeField(null=True, blank=True)
+    blocked_at = models.DateTimeField(
+        null=True, blank=True, help_text="When its step was due and something stood in the way."
+    )
+    blocked_reason = models.TextField(blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -72,7 +76,7 @@ class Ramp(models.Model):
 
 
 class RampApproval(models.Model):
-    """A person let an approval step go on."""
+    """A person let an approval step go on; one given before the step began again counts no more."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     ramp = models.ForeignKey(Ramp, on_delete=models.PROTECT, related_name="approvals")
@@ -83,13 +87,7 @@ class RampApproval(models.Model):
 
     class Meta:
         db_table = "ramp_approval"
-        constraints = [
-            models.UniqueConstraint(
-                fields=["ramp", "step", "person"],
-                name="ramp_approval_once",
-                violation_error_message="This person has let this step go on already.",
-            ),
-        ]
+        ordering = ["approved_at"]
         triggers = immutable("ramp_approval")
 
     def __str__(self) -> str:
@@ -113,6 +111,12 @@ class Guardrail(models.Model):
     n_looks = models.PositiveIntegerField(default=0)
     looked_at = models.DateTimeField(null=True)
     fired_at = models.DateTimeField(null=True)
+    worse_since = models.DateTimeField(
+        null=True, help_text="The first of the looks in a row that found the candidate worse."
+    )
+    n_exposed = models.PositiveIntegerField(
+        null=True, help_text="Requests that the candidate served from then until it fired."
+    )
 
     class Meta:
         db_table = "guardrail"

@@ -7,7 +7,7 @@ None of them stops halt, demote, revoke or roll back.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -15,8 +15,8 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from releases.gates.facts import BlockFact
-from releases.models import Checkpoint, Hold, LineStop, Promotion, Stage
-from releases.states import Block
+from releases.models import Checkpoint, Hold, LineStop, Promotion, Ramp, Stage
+from releases.states import Block, RampState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +34,11 @@ def move_of(promotion: Promotion) -> Move:
 
 def blocks_on(moves: Sequence[Move], now: datetime) -> list[tuple[BlockFact, ...]]:
     """What blocks each move, in the order of `Block`; one item a move, in their order."""
-    holds, stopped = _holds(moves), _line_stop()
-    return [(*holds[move.checkpoint.pk], *holds[move.stage.pk], *stopped) for move in moves]
+    holds, stopped, ramps = _holds(moves), _line_stop(), _ramps(moves)
+    return [
+        (*holds[move.checkpoint.pk], *holds[move.stage.pk], *stopped, *_other_ramp(move, ramps))
+        for move in moves
+    ]
 
 
 def _holds(moves: Sequence[Move]) -> dict[UUID, list[BlockFact]]:
@@ -60,6 +63,26 @@ def _line_stop() -> tuple[BlockFact, ...]:
         f"“{stop.reason}”. Two release managers start it again."
     )
     return (BlockFact(block=Block.LINE_STOP, sentence=sentence, owner=str(stop.stopped_by)),)
+
+
+def _ramps(moves: Sequence[Move]) -> dict[tuple[UUID, str], Ramp]:
+    """By stage and size: one candidate at a time."""
+    rows = Ramp.objects.filter(
+        state=RampState.RAMPING.value, release__stage__in={move.stage.pk for move in moves}
+    ).select_related("release__checkpoint", "release__stage__pipeline")
+    return {(row.release.stage_id, row.release.size): row for row in rows}
+
+
+def _other_ramp(move: Move, ramps: Mapping[tuple[UUID, str], Ramp]) -> tuple[BlockFact, ...]:
+    ramp = ramps.get((move.stage.pk, move.checkpoint.size))
+    if ramp is None or ramp.release.checkpoint_id == move.checkpoint.pk:
+        return ()
+    release = ramp.release
+    sentence = (
+        f"{release.checkpoint} is on its way up in {release.stage} ({release.share} %): the next "
+        "one waits until its ramp has ended, or until it is demoted or rolled back."
+    )
+    return (BlockFact(block=Block.RAMP, sentence=sentence, clears_at=None),)
 
 
 def line_stop_in_force() -> LineStop | None:
