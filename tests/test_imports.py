@@ -45,7 +45,7 @@ PURE = (
     "releases/durations.py",
     "releases/manifest.py",
     "releases/documents.py",
-    "releases/policy.py",
+    "releases/policy/",
     "releases/gates/",
     "releases/promotions.py",
     "releases/replay.py",

@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 
 from infra.api.authentication import actor_of
 from releases.models import Pipeline, PipelineVersion, Stage
-from releases.policy_changes import Action, Part
+from releases.policy.changes import Action, Part
 from releases.selectors import pipelines as selectors
 from releases.services.pipelines import apply_pipelines
 

@@ -16,7 +16,7 @@ from releases.documents import Problem, refuse
 from releases.gates.registry import kinds
 from releases.models import Checkpoint, Codename, Family, Pipeline, PipelineVersion, Stage
 from releases.policy import PipelineSpec, read_pipelines
-from releases.policy_changes import Change, changes
+from releases.policy.changes import Change, changes
 from releases.selectors.pipelines import current_releases_in, current_version, live_stages
 from releases.selectors.promotions import open_promotions
 from releases.services.promotions import policy_changed

@@ -11,7 +11,7 @@ from releases.durations import duration
 from releases.gates.registry import kinds
 from releases.gates.terms import gates_of
 from releases.policy import PipelineSpec, read_pipelines
-from releases.policy_changes import changes
+from releases.policy.changes import changes
 from tests.releases.documents import PIPELINE
 
 
@@ -55,18 +55,6 @@ def test_another_text_is_no_duration(text: str) -> None:
         ("unknown kind", "kind: artifact", "kind: artefact", "no kind of gate 'artefact'"),
         ("gate's key", "at_least: 0.6", "at_leest: 0.6", "did you mean at_least?"),
         ("gate's value", "at_least: 0.6", "at_least: 1.6", "maximum of 1"),
-        (
-            "a ramp",
-            "    gates:\n      - {kind: artifact}",
-            "    ramp: [{percent: 10, for: 2h}]\n    gates:\n      - {kind: artifact}",
-            "`ramp` is not carried out yet",
-        ),
-        (
-            "a holdback",
-            "    gates:\n      - {kind: artifact}",
-            "    holdback: 10\n    gates:\n      - {kind: artifact}",
-            "`holdback` is not carried out yet",
-        ),
         ("unknown role", "role: behaviour-reviewer", "role: wizard", "unknown role 'wizard'"),
         ("unknown group", "[release-managers]", "[wizards]", "unknown role 'wizards'"),
         ("stage twice", "name: closed-alpha", "name: internal", "is there twice"),

@@ -9,7 +9,7 @@ from django.core.management.base import CommandParser
 
 from infra.cli import SlipwayCommand
 from infra.errors import InvalidInput
-from releases.policy_changes import MARKS
+from releases.policy.changes import MARKS
 from releases.services.pipelines import PipelinePlan, apply_pipelines
 
 

@@ -2,8 +2,9 @@
 
 A stage's policy is what its promotions freeze:
 `{name, gates: [{id, kind, shadow, **options}], approvals: {required, groups, expires}, after, ramp,
-cohorts, codenames: {size: name}, on_promote, holdback, guardrails}`. Durations stay as written.
-Pure.
+cohorts, codenames: {size: name}, on_promote, holdback,
+guardrails: [{id, kind, action, **options}]}`.
+Durations stay as written. Freezes are no part of it: they stop a move, and judge nothing. Pure.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from infra.roles import role_named
-from releases import policy_checks
 from releases.digests import sha256_of
 from releases.documents import (
     Document,
@@ -24,13 +24,11 @@ from releases.documents import (
     read_documents,
     schema_problems,
 )
-from releases.durations import duration
 from releases.gates.contract import Rule
+from releases.policy import checks
 from releases.states import OnPromote
 
-__all__ = ["PipelineSpec", "StageSpec", "duration", "pipeline_spec", "read_pipelines"]
-
-SCHEMA = json.loads(Path(__file__).with_name("pipeline.schema.json").read_text("utf-8"))
+SCHEMA = json.loads((Path(__file__).parents[1] / "pipeline.schema.json").read_text("utf-8"))
 VALIDATOR = Validator(SCHEMA)
 APPROVAL_EXPIRES = "7d"
 _GATE_KEYS = ("id", "kind", "shadow")
@@ -44,6 +42,7 @@ class StageSpec:
     position: int
     policy: Mapping[str, Any]
     digest: str
+    freezes: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,21 +54,41 @@ class PipelineSpec:
     stages: tuple[StageSpec, ...]
     digest: str
     document: Document
+    freezes: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What one file holds: its documents, whatever their mistakes, and those that have none."""
+
+    documents: tuple[Document, ...]
+    specs: tuple[PipelineSpec, ...]
+    problems: tuple[Problem, ...]
 
 
 def read_pipelines(
     text: str, file: str, kinds: Mapping[str, Rule]
 ) -> tuple[list[PipelineSpec], list[Problem]]:
     """The pipelines of one file (several YAML documents allowed), and everything wrong with it."""
+    found = reading_of(text, file, kinds)
+    return list(found.specs), list(found.problems)
+
+
+def reading_of(text: str, file: str, kinds: Mapping[str, Rule]) -> Reading:
+    """As read_pipelines, with the documents: names can be looked up in a malformed one too."""
     documents, problems = read_documents(text, file)
     specs: list[PipelineSpec] = []
     for document in documents:
         found = schema_problems(document, VALIDATOR)
-        found += policy_checks.problems(document, kinds)
+        found += checks.problems(document, kinds)
         if not found and not problems:
             specs.append(pipeline_spec(document))
         problems += found
-    return specs, sorted(problems, key=lambda problem: problem.line or 0)
+    return Reading(
+        documents=tuple(documents),
+        specs=tuple(specs),
+        problems=tuple(sorted(problems, key=lambda problem: problem.line or 0)),
+    )
 
 
 def pipeline_spec(document: Document) -> PipelineSpec:
@@ -77,12 +96,16 @@ def pipeline_spec(document: Document) -> PipelineSpec:
     value = document.value
     stages = tuple(_stage(item, position) for position, item in enumerate(value["stages"]))
     content = [value["name"], value["family"], [stage.policy for stage in stages]]
+    freezes = [value.get("freezes", []), *(item.get("freezes", []) for item in value["stages"])]
+    if any(freezes):
+        content.append(freezes)
     return PipelineSpec(
         name=value["name"],
         family=value["family"],
         stages=stages,
         digest=sha256_of(content),
         document=document,
+        freezes=tuple(value.get("freezes", ())),
     )
 
 
@@ -90,7 +113,9 @@ def _stage(item: Mapping[str, Any], position: int) -> StageSpec:
     approvals = item.get("approvals", {})
     policy = {
         "name": item["name"],
-        "gates": _gates([*_soaks(item.get("after", {})), *item.get("gates", ())]),
+        "gates": [
+            _plain(gate) for gate in named([*_soaks(item.get("after", {})), *item.get("gates", ())])
+        ],
         "approvals": {
             "required": approvals.get("required", 0),
             "groups": [role_named(group).value for group in approvals.get("groups", ())],
@@ -102,9 +127,15 @@ def _stage(item: Mapping[str, Any], position: int) -> StageSpec:
         "codenames": item.get("codenames", {}),
         "on_promote": item.get("on_promote", OnPromote.KEEP.value),
         "holdback": item.get("holdback", 0),
-        "guardrails": item.get("guardrails", []),
+        "guardrails": named(item.get("guardrails", ())),
     }
-    return StageSpec(name=item["name"], position=position, policy=policy, digest=sha256_of(policy))
+    return StageSpec(
+        name=item["name"],
+        position=position,
+        policy=policy,
+        digest=sha256_of(policy),
+        freezes=tuple(item.get("freezes", ())),
+    )
 
 
 def _soaks(after: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -114,16 +145,21 @@ def _soaks(after: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{"kind": "soak", **after}] if after else []
 
 
-def _gates(items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Each item with its id: its own, or its kind and the first number that is free."""
+def _plain(gate: Mapping[str, Any]) -> dict[str, Any]:
+    """`{id, kind, shadow, …options}`."""
+    options = {key: value for key, value in gate.items() if key not in _GATE_KEYS}
+    shadow = gate.get("shadow", False)
+    return {"id": gate["id"], "kind": gate["kind"], "shadow": shadow, **options}
+
+
+def named(items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Each item with its id first: its own, or its kind and the first number that is free."""
     taken = {item["id"] for item in items if "id" in item}
     kept = []
     for item in items:
         name = item.get("id") or _free_id(item["kind"], taken)
         taken.add(name)
-        options = {key: value for key, value in item.items() if key not in _GATE_KEYS}
-        shadow = item.get("shadow", False)
-        kept.append({"id": name, "kind": item["kind"], "shadow": shadow, **options})
+        kept.append({"id": name, **{key: value for key, value in item.items() if key != "id"}})
     return kept
 
 
