@@ -16,9 +16,10 @@
   const named = (e) => e.outerHTML.replace(/\s+/g, " ").slice(0, 140);
   const shown = (e) => e.checkVisibility({ visibilityProperty: true });
   const can = (e) => !e.disabled && !e.closest("[inert]") && shown(e);
-  const actions = () => [...document.querySelectorAll(ACTIONS)].filter(can);
-  const expected = new Set(), reached = new Set(), complaints = [];
-  let last = null, pressed = null, clicked = null, n_stays = 0;
+  let root = "body";
+  const actions = () => [...document.querySelector(root).querySelectorAll(ACTIONS)].filter(can);
+  const expected = new Set(), reached = new Set(), hidden = new Set(), complaints = [];
+  let last = null, pressed = null, clicked = null, n_stays = 0, isOver = false;
 
   // A link must not be followed nor a form sent while the page is walked; a summary opens.
   const guard = (event) => {
@@ -42,7 +43,9 @@
 
   function isInSight(element) {
     return [...element.getClientRects()].some((box) => {
-      const x = box.left + box.width / 2, y = box.top + box.height / 2;
+      // The middle of what is on the screen: some are taller than it.
+      const x = (Math.max(box.left, 0) + Math.min(box.right, innerWidth)) / 2;
+      const y = (Math.max(box.top, 0) + Math.min(box.bottom, innerHeight)) / 2;
       const top = document.elementFromPoint(x, y);
       return top && (element.contains(top) || top.contains(element) || top.control === element);
     });
@@ -70,13 +73,42 @@
     if (!isMarked(element)) {
       complaints.push(`no visible focus: ${named(element)}`);
     }
-    if (!isInSight(element)) {
-      complaints.push(`focused out of sight: ${named(element)}`);
-    }
   }
 
-  // The key that is to be pressed here: "" for none, null where the walk is over.
+  // The page scrolls to what has the focus with its next frame, which a quick walk may outrun.
+  async function stillHidden() {
+    const found = [];
+    for (const element of hidden) {
+      element.focus();
+      await new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)));
+      if (!isInSight(element)) {
+        found.push(element);
+      }
+    }
+    return found;
+  }
+
+  // A quick walk takes its notes as the focus moves. It scrolls only after `focusin`.
+  const came = ({ target }) => {
+    if (isOver) {
+      return;
+    }
+    if (target.closest(root) && (!reached.has(target) || target === last)) {
+      visit(target);
+      last = target;
+    } else {
+      isOver = true;
+    }
+  };
+  // The skip link is in sight for as long as it has the focus: `stop` has looked at it.
+  const left = ({ target }) => isOver || target.matches(".sw-skip") || look(target);
+  const look = (element) => isInSight(element) || hidden.add(element);
+
+  // The key that is to be pressed here: "" for none. The menu's links are alike on every page.
   function keyFor(element) {
+    if (element.matches("#menu li:not(:first-child) a")) {
+      return "";
+    }
     if (element.matches("a[href]") || (element.matches("summary") && !element.parentElement.open)) {
       return "Enter";
     }
@@ -84,13 +116,24 @@
   }
 
   window.keyboard = {
-    start() {
-      expected.clear(), reached.clear(), (complaints.length = 0);
+    start([inside, isQuick]) {
+      root = inside;
+      isOver = false;
+      expected.clear(), reached.clear(), hidden.clear(), (complaints.length = 0);
       last = pressed = clicked = null;
       add.call(window, "click", guard, true);
       actions().forEach((e) => expected.add(e));
-      document.activeElement.blur();
+      if (root === "body") {
+        document.activeElement.blur();
+      } else {
+        visit((last = document.activeElement));
+      }
+      if (isQuick) {
+        add.call(document, "focusin", came);
+        add.call(document, "focusout", left);
+      }
     },
+    isOver: () => isOver,
     stop() {
       settle();
       const element = document.activeElement;
@@ -106,23 +149,27 @@
       if (n_stays) {
         return ""; // A date's parts are a stop each.
       }
-      if (reached.has(element)) {
+      if (reached.has(element) || !element.closest(root)) {
         return null;
       }
       visit(element);
+      look(element);
       last = element;
       const key = keyFor(element);
       pressed = key ? element : null;
       return key;
     },
-    found() {
+    async found() {
       window.removeEventListener("click", guard, true);
+      document.removeEventListener("focusin", came);
+      document.removeEventListener("focusout", left);
       const missed = [...expected].filter((e) => !reached.has(e));
       const ordered = [...document.querySelectorAll("[tabindex]")].filter((e) => e.tabIndex > 0);
       return [
         reached.size,
         [
           ...complaints,
+          ...(await stillHidden()).map((e) => `focused out of sight: ${named(e)}`),
           ...missed.map((e) => `not reached: ${named(e)}`),
           ...ordered.map((e) => `changes the order of the keyboard: ${named(e)}`),
           ...this.mouseOnly().map((e) => `for the mouse alone: ${e}`),
@@ -150,7 +197,8 @@
     },
     mouseOnly() {
       // A listener on what holds actions listens to theirs.
-      const told = (e) => (listening.has(e) && !e.querySelector(ACTIONS)) || e.hasAttribute("onclick")
+      const told = (e) => (listening.has(e) && !e.querySelector(ACTIONS))
+        || e.hasAttribute("onclick")
         || e.getAttributeNames().some((name) => /^(x-on:|@)(click|mouse|pointer)/.test(name)
           && !name.includes(".outside") && !name.includes(".window"));
       const looks = (e) => shown(e) && getComputedStyle(e).cursor === "pointer";

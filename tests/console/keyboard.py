@@ -17,16 +17,31 @@ def walked(page: Page) -> tuple[int, list[str]]:
     Opens whatever opens, presses every link and button (a guard keeps the page where it is), and
     complains of what Tab misses, leaves unmarked or out of sight, and of what only a mouse works.
     """
-    page.evaluate("keyboard.start()")
+    page.evaluate("keyboard.start", ["body", False])
     for _ in range(_LIMIT):
         page.keyboard.press("Tab")
         key = page.evaluate("keyboard.stop()")
         if key is None:
-            break
+            return _found(page)
         if key:
             page.keyboard.press(key)
+    return _found(page, "the walk never ends")
+
+
+def passed_through(page: Page, inside: str = "body") -> tuple[int, list[str]]:
+    """Like `walked`, with Tab alone; of a page, or of an open panel that has the focus."""
+    page.evaluate("keyboard.start", [inside, True])
+    for _ in range(_LIMIT // 8):
+        for _ in range(8):
+            page.keyboard.press("Tab")
+        if page.evaluate("keyboard.isOver()"):
+            return _found(page)
+    return _found(page, "the walk never ends")
+
+
+def _found(page: Page, *more: str) -> tuple[int, list[str]]:
     n_stops, complaints = page.evaluate("keyboard.found()")
-    return n_stops, complaints if key is None else [*complaints, "the walk never ends"]
+    return n_stops, [*complaints, *more]
 
 
 def tab_to(page: Page, selector: str, key: str = "Tab") -> None:

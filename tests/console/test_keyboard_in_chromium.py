@@ -4,34 +4,125 @@ from __future__ import annotations
 
 import pytest
 from django.urls import reverse
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 from tests.console.conftest import Site
-from tests.console.keyboard import unframed, walked
-from tests.console.visits import pages_of, visiting
+from tests.console.keyboard import passed_through, tab_to, unframed, walked
+from tests.console.visits import Visit, pages_of, visiting
 
 pytestmark = pytest.mark.browser
+WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
 
-def test_keyboard_reaches_and_works_every_action(browser: Browser, site: Site) -> None:
+def test_keyboard_reaches_and_works_every_action_at_1280_and_at_390(
+    browser: Browser, site: Site
+) -> None:
     found: list[str] = []
     with visiting(browser, site, "admin") as visit:
         for name, path in pages_of(site.world).items():
-            visit.open(path)
-            n_stops, complaints = walked(visit.page)
-            found += [f"{name}: {complaint}" for complaint in complaints]
-            if n_stops < 3:
-                found.append(f"{name}: only {n_stops} stops")
-    assert not found, "\n".join(found)
-
-
-def test_every_page_has_a_skip_link_one_heading_and_landmarks(browser: Browser, site: Site) -> None:
-    found: list[str] = []
-    with visiting(browser, site, "admin") as visit:
-        for name, path in pages_of(site.world).items():
-            visit.open(path)
-            found += [f"{name}: {problem}" for problem in unframed(visit.page)]
+            found += [f"{name} {problem}" for problem in _problems(visit, path)]
         visit.page.context.clear_cookies()
-        visit.open(reverse("admin:login"))
-        found += [f"sign-in: {problem}" for problem in unframed(visit.page)]
+        found += [f"sign-in {problem}" for problem in _problems(visit, reverse("admin:login"))]
     assert not found, "\n".join(found)
+
+
+def _problems(visit: Visit, path: str) -> list[str]:
+    """What is wrong with one page in a wide window, then in a narrow one."""
+    page, found = visit.page, []
+    page.set_viewport_size(WIDE)
+    visit.open(path)
+    found += unframed(page)
+    n_wide, complaints = walked(page)
+    found += [f"at 1280: {complaint}" for complaint in complaints]
+    has_menu = page.locator("#menu").count() == 1
+    page.set_viewport_size(NARROW)
+    n_menu, complaints = _menu_walked(page) if has_menu else (0, [])
+    found += [f"at 390, the menu: {complaint}" for complaint in complaints]
+    n_narrow, complaints = passed_through(page)
+    found += [f"at 390: {complaint}" for complaint in complaints]
+    if n_wide < 3 or (has_menu and n_menu < 15) or n_narrow < 3:
+        found.append(f"too few stops: {n_wide} wide, {n_narrow} narrow, {n_menu} in the menu")
+    return found
+
+
+def _menu_walked(page: Page) -> tuple[int, list[str]]:
+    """Opens the menu, walks through and out of it; opens it anew and closes it with Escape."""
+    _open(page, "#menu-opener", "#menu")
+    n_stops, complaints = passed_through(page, "#menu")
+    page.wait_for_selector("#menu", state="hidden")
+    _open(page, "#menu-opener", "#menu", "Shift+Tab")
+    page.keyboard.press("Escape")
+    page.wait_for_selector("#menu", state="hidden")
+    if page.evaluate("document.activeElement.id") != "menu-opener":
+        complaints.append("Escape does not lead back to what opened it")
+    return n_stops, complaints
+
+
+def _open(page: Page, opener: str, panel: str, way: str = "Tab") -> None:
+    tab_to(page, opener, way)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(f"{panel} :focus")
+
+
+def test_escape_closes_a_panel_and_returns_to_its_opener(browser: Browser, site: Site) -> None:
+    with visiting(browser, site, "admin") as visit:
+        page = visit.page
+        visit.open(reverse("admin:releases_release_changelist"))
+        tab_to(page, ".sw-user summary")
+        page.keyboard.press("Space")
+        tab_to(page, ".sw-user-panel a")
+        page.keyboard.press("Escape")
+        assert not page.locator(".sw-user-panel").is_visible()
+        assert page.evaluate("document.activeElement.matches('.sw-user summary')")
+        _open(page, "#filter-opener", "#changelist-filter")
+        page.keyboard.press("Escape")
+        page.wait_for_selector("#changelist-filter", state="hidden")
+        assert page.evaluate("document.activeElement.id") == "filter-opener"
+        assert not visit.problems()
+
+
+def test_filters_are_chosen_by_keyboard(browser: Browser, site: Site) -> None:
+    with visiting(browser, site, "auditor") as visit:
+        page = visit.page
+        visit.open(reverse("admin:releases_release_changelist"))
+        _open(page, "#filter-opener", "#changelist-filter")
+        tab_to(page, "#changelist-filter a:text-is('ended')")
+        with page.expect_navigation():
+            page.keyboard.press("Enter")
+        assert page.url.endswith("?state__exact=ended")
+        assert page.locator("#filter-opener").inner_text().startswith("Filters (on)")
+        assert page.locator("#result_list .data-row").count() == 1
+
+
+def test_a_panel_closes_when_the_focus_leaves_it(browser: Browser, site: Site) -> None:
+    with visiting(browser, site, "auditor", 390) as visit:
+        page = visit.page
+        _open(page, "#menu-opener", "#menu")
+        page.keyboard.press("Shift+Tab")
+        page.wait_for_selector("#menu", state="hidden")
+
+
+def test_what_only_a_mouse_works_is_named(browser: Browser, site: Site) -> None:
+    with visiting(browser, site, "auditor") as visit:
+        page = visit.page
+        page.evaluate(_SPOILED)
+        _, complaints = walked(page)
+    for said in ("mouse alone: <b", "mouse alone: <i", "mouse alone: <s", "not reached: <a"):
+        assert sum(said in complaint for complaint in complaints) == 1, said
+    assert any("changes the order" in complaint for complaint in complaints)
+    assert any("no visible focus: <button" in complaint for complaint in complaints)
+    assert any("the key does nothing: <button" in complaint for complaint in complaints)
+    assert any("out of sight: <button" in complaint for complaint in complaints)
+
+
+_SPOILED = """() => {
+  const main = document.getElementById('main');
+  main.insertAdjacentHTML('afterbegin', `
+    <b style="cursor: pointer">x</b> <i onclick="go()">x</i> <s>x</s>
+    <a href="/" tabindex="-1">x</a> <a href="/" tabindex="3">x</a>
+    <button id="plain" style="outline: none">x</button> <button id="deaf">x</button>
+    <button style="position: fixed; left: -99px">x</button>`);
+  main.querySelector('s').addEventListener('click', () => {});
+  main.querySelector('#deaf').addEventListener('keydown', (event) =>
+    event.key === ' ' && event.preventDefault());
+}"""
