@@ -8,10 +8,11 @@ from releases.models import Codename, Release
 from releases.states import OnPromote
 
 
-def name_for_release(release: Release, now: datetime) -> None:
+def name_for_release(release: Release, now: datetime, beside: Release | None = None) -> None:
     """With `keep` nothing changes; with `new` the checkpoint gets a codename of its own.
 
-    A checkpoint that returns gets back the codename it had. Part of the release's transaction.
+    A checkpoint that returns gets back the codename it had; the name of the checkpoint on the
+    other arm, `beside`, stays open too. Part of the release's transaction.
     """
     policy = release.stage.policy
     base = (policy.get("codenames") or {}).get(release.size)
@@ -21,6 +22,8 @@ def name_for_release(release: Release, now: datetime) -> None:
     others = Codename.objects.filter(
         stage=release.stage, size=release.size, ends_at__isnull=True
     ).exclude(pk=own.pk)
+    if beside is not None:
+        others = others.exclude(checkpoint=beside.checkpoint_id)
     others.update(ends_at=now)
 
 

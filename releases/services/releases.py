@@ -1,52 +1,122 @@
-"""What is live where: going live, halting, demoting, rolling back."""
+"""What is live where: going live, halting, demoting, rolling back.
+
+Nothing here that leads back asks a gate, a hold, a freeze or the line.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
 
-from infra import audit, clock
+from infra import clock
 from infra.actors import Actor
-from infra.errors import InvalidInput, InvalidMove, Reason
-from infra.lifecycles import check_move
+from infra.errors import InvalidInput, InvalidMove, PromotionBlocked, Reason
 from infra.roles import Role
-from releases.models import Checkpoint, Hold, Promotion, Release, Stage
+from releases.models import Promotion, Release, Stage
+from releases.ramps import WHOLE, is_gradual
+from releases.services.arms import (
+    Arms,
+    check,
+    end_arm,
+    give_share,
+    halt_arm,
+    lock_stage,
+    locked_arms,
+    place_system_hold,
+    start_arm,
+    take_over,
+)
 from releases.services.codenames import name_for_release
-from releases.states import RELEASE_TRANSITIONS, Arm, ReleaseState
-
-WHOLE = 100
+from releases.services.rollouts import (
+    close_ramp,
+    first_share,
+    ramp_state,
+    resume_ramp,
+    start_ramp,
+    stop_ramp,
+)
+from releases.states import Arm, RampState, ReleaseState
 
 
 def go_live(*, actor: Actor, promotion: Promotion, now: datetime) -> Release:
-    """Replace what is live by the promoted checkpoint; part of the promotion's transaction.
+    """The promoted checkpoint serves; part of the promotion's transaction.
 
-    The caller has locked the stage. What was live and not halted is verified by it.
+    Beside a live incumbent it begins as the candidate where the stage has a ramp or a holdback;
+    elsewhere it replaces what is there, and what was live is verified by it. The caller has locked
+    the stage. PromotionBlocked while another candidate is on its way up.
     """
     checkpoint, stage = promotion.checkpoint, promotion.stage
-    refusal = ramp_refusal(stage, checkpoint.size)
-    if refusal is not None:
-        raise InvalidMove(refusal.code, refusal.sentence, [refusal])
-    reason = f"Replaced by {checkpoint.name}."
-    for release in _current(stage, checkpoint.size):
-        _end(actor, release, now, reason, verified=release.state == ReleaseState.LIVE)
-    return _start(actor, stage, checkpoint, now, promotion)
+    arms = locked_arms(stage.pk, checkpoint.size)
+    standing = ramp_state(arms.candidate)
+    if standing is RampState.RAMPING:
+        sentence = f"{arms.candidate} is on its way up: the next one waits until its ramp ends."
+        reason = Reason(code="ramp_running", sentence=sentence)
+        raise PromotionBlocked("promotion_blocked", sentence, [reason])
+    is_settled = standing is RampState.HELD_BACK and _is_live(arms.candidate)
+    base = arms.candidate if is_settled else arms.incumbent
+    if not (is_gradual(promotion.policy) and _is_live(base)):
+        return _replace_all(actor, promotion, arms, now, is_settled)
+    return _begin_beside(actor, promotion, arms, now, is_settled)
 
 
-def ramp_refusal(stage: Stage, size: str) -> Reason | None:
-    """Why a stage with a ramp takes nothing while something is live: only whole steps are made."""
-    if not stage.policy.get("ramp"):
-        return None
-    there = Release.objects.filter(stage=stage, size=size, ended_at__isnull=True)
-    if not there.exists():
-        return None
-    sentence = (
-        f"{stage} asks for a ramp, and traffic can't be moved step by step yet: apply the stage "
-        "without `ramp`, and the checkpoint replaces what is live in one step."
+def _replace_all(
+    actor: Actor, promotion: Promotion, arms: Arms, now: datetime, is_settled: bool
+) -> Release:
+    why = f"Replaced by {promotion.checkpoint.name}."
+    for release in arms.all:
+        in_order = release is arms.incumbent or is_settled
+        end_arm(actor, release, now, why, verified=in_order and _is_live(release))
+    if arms.candidate is not None:
+        close_ramp(actor, arms.candidate, now, why, took_over=is_settled)
+    return start_arm(
+        actor,
+        stage=promotion.stage,
+        checkpoint=promotion.checkpoint,
+        promotion=promotion,
+        now=now,
     )
-    return Reason(code="ramp_not_available", sentence=sentence)
+
+
+def _begin_beside(
+    actor: Actor, promotion: Promotion, arms: Arms, now: datetime, is_settled: bool
+) -> Release:
+    """The checkpoint as the candidate with its first share; a settled one makes room first."""
+    policy, why = promotion.policy, f"Makes room for {promotion.checkpoint.name}."
+    share = first_share(policy)
+    incumbent = arms.incumbent
+    if is_settled and arms.candidate is not None:
+        incumbent = settle(actor, arms, now, why, share=WHOLE - share)
+    else:
+        if arms.candidate is not None:
+            end_arm(actor, arms.candidate, now, why, verified=False)
+            close_ramp(actor, arms.candidate, now, why, took_over=False)
+        if incumbent is not None:
+            give_share(actor, incumbent, WHOLE - share, now, why)
+    candidate = start_arm(
+        actor,
+        stage=promotion.stage,
+        checkpoint=promotion.checkpoint,
+        promotion=promotion,
+        now=now,
+        arm=Arm.CANDIDATE,
+        share=share,
+        beside=incumbent,
+    )
+    start_ramp(actor, candidate, policy, now)
+    return candidate
+
+
+def settle(actor: Actor, arms: Arms, now: datetime, why: str, share: int = WHOLE) -> Release:
+    """The candidate becomes the incumbent; the one that it replaces is verified if it was live."""
+    if arms.candidate is None:
+        raise InvalidMove("no_candidate", "There is no candidate that could become the incumbent.")
+    if arms.incumbent is not None:
+        replaced = f"Replaced by {arms.candidate.checkpoint.name}."
+        end_arm(actor, arms.incumbent, now, replaced, verified=_is_live(arms.incumbent))
+    close_ramp(actor, arms.candidate, now, why, took_over=True)
+    return take_over(actor, arms.candidate, now, why, share)
 
 
 def halt_release(*, actor: Actor, release: Release, reason: str) -> Release:
@@ -54,63 +124,114 @@ def halt_release(*, actor: Actor, release: Release, reason: str) -> Release:
     actor.must("halt releases", Role.RELEASE_MANAGER)
     _need(reason)
     with transaction.atomic():
-        row = _locked(release)
-        _check(row, ReleaseState.HALTED)
-        row.state, row.halted_at = ReleaseState.HALTED.value, clock.now()
-        row.save(update_fields=["state", "halted_at"])
-        _tell(actor, row, "release.halted", reason, {"state": ReleaseState.LIVE.value})
+        lock_stage(release.stage_id)
+        row, now = _locked(release), clock.now()
+        halt_arm(actor, row, now, reason)
+        stop_ramp(actor, row, now, reason)
     return row
 
 
 def resume_release(*, actor: Actor, release: Release, reason: str) -> Release:
-    """The release that serves again: a row of its own, so that history shows the break."""
+    """The release that serves again: a row of its own, so that history shows the break.
+
+    A candidate's ramp goes on with it, from the start of the step where it was halted.
+    """
     actor.must_be_person("resume a halted release")
     actor.must("resume releases", Role.RELEASE_MANAGER)
     _need(reason)
     with transaction.atomic():
-        row = _locked(release)
-        _check(row, ReleaseState.LIVE)
-        now = clock.now()
-        _end(actor, row, now, f"Resumed: {reason}", verified=False)
-        return _start(actor, row.stage, row.checkpoint, now, row.promotion, like=row, reason=reason)
+        lock_stage(release.stage_id)
+        row, now = _locked(release), clock.now()
+        check(row, ReleaseState.LIVE)
+        arms = locked_arms(row.stage_id, row.size)
+        end_arm(actor, row, now, f"Resumed: {reason}", verified=False)
+        resumed = start_arm(
+            actor,
+            stage=row.stage,
+            checkpoint=row.checkpoint,
+            promotion=row.promotion,
+            now=now,
+            arm=Arm(row.arm),
+            share=row.share,
+            beside=next((other for other in arms.all if other.pk != row.pk), None),
+            reason=reason,
+        )
+        resume_ramp(actor, row, resumed, now, reason)
+    return resumed
 
 
 def demote_release(*, actor: Actor, release: Release, reason: str) -> Release:
-    """It leaves the stage; only a new promotion brings it back."""
+    """It leaves the stage; only a new promotion brings it back.
+
+    What is on the other arm serves everybody then: `end_reason` says so.
+    """
     actor.must("demote releases", Role.RELEASE_MANAGER)
     _need(reason)
     with transaction.atomic():
-        row = _locked(release)
-        _check(row, ReleaseState.ENDED)
-        _end(actor, row, clock.now(), reason, verified=False, action="release.demoted")
+        lock_stage(release.stage_id)
+        row, now = _locked(release), clock.now()
+        check(row, ReleaseState.ENDED)
+        arms = locked_arms(row.stage_id, row.size)
+        if row.arm == Arm.CANDIDATE:
+            _take_out(actor, row, arms.incumbent, now, reason, "release.demoted")
+        elif arms.candidate is None:
+            end_arm(actor, row, now, reason, verified=False, action="release.demoted")
+        else:
+            said = f"{reason} ({arms.candidate.checkpoint.name} takes over with 100 %.)"
+            end_arm(actor, row, now, said, verified=False, action="release.demoted")
+            close_ramp(actor, arms.candidate, now, said, took_over=True)
+            take_over(actor, arms.candidate, now, said)
     return row
 
 
 def roll_back(*, actor: Actor, stage: Stage, size: str, reason: str) -> Release:
-    """The last verified release's checkpoint serves again; what failed gets a hold of Slipway's.
+    """The last verified release serves everybody again; what failed gets a hold of Slipway's.
 
-    One transaction, no gate is evaluated, no hold is asked. InvalidMove when nothing is live, or
-    nothing verified was before it.
+    A candidate leaves to its live incumbent; without one the last verified checkpoint returns.
+    One transaction. InvalidMove when nothing is live, or nothing verified was before it.
     """
     actor.must("roll back releases", Role.RELEASE_MANAGER)
     _need(reason)
     with transaction.atomic():
-        row = Stage.objects.select_for_update(no_key=True).get(pk=stage.pk)
-        failed = _current(row, size)
-        if not failed:
+        row, now = lock_stage(stage.pk), clock.now()
+        arms = locked_arms(row.pk, size)
+        if not arms.all:
             raise _refused("nothing_live", f"Nothing of size {size} is live in {stage}.")
-        returning = last_verified(row, size, {release.checkpoint_id for release in failed})
-        if returning is None:
-            sentence = (
-                f"No verified {size} release was in {stage} before "
-                f"{failed[0].checkpoint}: halt or demote it instead."
-            )
-            raise _refused("nothing_to_return_to", sentence)
-        now = clock.now()
-        for release in failed:
-            _end(actor, release, now, reason, verified=False, action="release.rolled_back")
-            _hold_failed(actor, release, reason, now)
-        return _start(actor, row, returning.checkpoint, now, returning.promotion, reason=reason)
+        if arms.candidate is not None and _is_live(arms.incumbent):
+            return roll_back_candidate(actor, arms, now, reason)
+        return _roll_back_all(actor, row, arms, now, reason)
+
+
+def roll_back_candidate(actor: Actor, arms: Arms, now: datetime, reason: str) -> Release:
+    """The incumbent serves everybody again; part of the caller's transaction."""
+    if arms.candidate is None or arms.incumbent is None:
+        raise _refused("no_candidate", "There is no candidate that could be rolled back.")
+    _take_out(actor, arms.candidate, arms.incumbent, now, reason, "release.rolled_back")
+    _hold_failed(actor, arms.candidate, reason, now)
+    return arms.incumbent
+
+
+def _roll_back_all(actor: Actor, stage: Stage, arms: Arms, now: datetime, reason: str) -> Release:
+    failed = arms.all
+    returning = last_verified(stage, failed[0].size, {r.checkpoint_id for r in failed})
+    if returning is None:
+        sentence = (
+            f"No verified {failed[0].size} release was in {stage} before "
+            f"{failed[0].checkpoint}: halt or demote it instead."
+        )
+        raise _refused("nothing_to_return_to", sentence)
+    for release in failed:
+        end_arm(actor, release, now, reason, verified=False, action="release.rolled_back")
+        close_ramp(actor, release, now, reason, took_over=False)
+        _hold_failed(actor, release, reason, now)
+    return start_arm(
+        actor,
+        stage=stage,
+        checkpoint=returning.checkpoint,
+        promotion=returning.promotion,
+        now=now,
+        reason=reason,
+    )
 
 
 def last_verified(stage: Stage, size: str, failed: set[UUID]) -> Release | None:
@@ -124,93 +245,28 @@ def last_verified(stage: Stage, size: str, failed: set[UUID]) -> Release | None:
     return None
 
 
-def _current(stage: Stage, size: str) -> Sequence[Release]:
-    rows = Release.objects.filter(stage=stage, size=size, ended_at__isnull=True)
-    related = rows.select_related("checkpoint", "stage__pipeline", "promotion")
-    return list(related.order_by("pk").select_for_update(of=("self",), no_key=True))
+def _take_out(
+    actor: Actor, row: Release, incumbent: Release | None, now: datetime, reason: str, action: str
+) -> None:
+    """The candidate leaves, and the incumbent has every unit again."""
+    end_arm(actor, row, now, reason, verified=False, action=action)
+    close_ramp(actor, row, now, reason, took_over=False)
+    if incumbent is not None:
+        give_share(actor, incumbent, WHOLE, now, reason)
+        name_for_release(incumbent, now)
 
 
 def _locked(release: Release) -> Release:
-    Stage.objects.select_for_update(no_key=True).get(pk=release.stage_id)
     related = Release.objects.select_related("checkpoint", "stage__pipeline", "promotion")
     return related.select_for_update(of=("self",), no_key=True).get(pk=release.pk)
 
 
-def _start(
-    actor: Actor,
-    stage: Stage,
-    checkpoint: Checkpoint,
-    now: datetime,
-    promotion: Promotion | None,
-    like: Release | None = None,
-    reason: str = "",
-) -> Release:
-    release = Release.objects.create(
-        stage=stage,
-        family_id=checkpoint.family_id,
-        size=checkpoint.size,
-        arm=like.arm if like else Arm.INCUMBENT.value,
-        share=like.share if like else WHOLE,
-        checkpoint=checkpoint,
-        promotion=promotion,
-        started_at=now,
-    )
-    name_for_release(release, now)
-    _tell(actor, release, "release.started", reason, None)
-    return release
-
-
-def _end(
-    actor: Actor,
-    release: Release,
-    now: datetime,
-    reason: str,
-    *,
-    verified: bool,
-    action: str = "release.ended",
-) -> None:
-    before = {"state": release.state}
-    _check(release, ReleaseState.ENDED)
-    release.state, release.ended_at = ReleaseState.ENDED.value, now
-    release.end_reason, release.verified = reason, verified
-    release.save(update_fields=["state", "ended_at", "end_reason", "verified"])
-    _tell(actor, release, action, reason, before)
+def _is_live(release: Release | None) -> bool:
+    return release is not None and release.state == ReleaseState.LIVE
 
 
 def _hold_failed(actor: Actor, release: Release, reason: str, now: datetime) -> None:
-    hold = Hold.objects.create(
-        checkpoint=release.checkpoint,
-        owner=None,
-        reason=f"Rolled back from {release.stage}: {reason}",
-        placed_at=now,
-    )
-    audit.record(
-        actor=actor,
-        action="hold.placed",
-        subject=hold,
-        reason=hold.reason,
-        after={"checkpoint": release.checkpoint.name},
-    )
-
-
-def _tell(
-    actor: Actor, release: Release, action: str, reason: str, before: dict[str, str] | None
-) -> None:
-    after = {
-        "state": release.state,
-        "checkpoint": release.checkpoint.name,
-        "stage": str(release.stage),
-        "size": release.size,
-        "arm": release.arm,
-        "share": release.share,
-    }
-    audit.record(
-        actor=actor, action=action, subject=release, reason=reason, before=before, after=after
-    )
-
-
-def _check(release: Release, new: ReleaseState) -> None:
-    check_move(RELEASE_TRANSITIONS, ReleaseState(release.state), new, str(release))
+    place_system_hold(actor, release, f"Rolled back from {release.stage}: {reason}", now)
 
 
 def _need(reason: str) -> None:

@@ -22,8 +22,7 @@ from releases.services.promotions.moves import (
     must_have_text,
     snapshot,
 )
-from releases.services.releases import ramp_refusal
-from releases.states import PromotionState
+from releases.states import Block, PromotionState
 
 
 def request_promotion(
@@ -76,12 +75,11 @@ def request_refusals(checkpoint: Checkpoint, stage: Stage) -> list[Reason]:
         sentence = f"{stage} was retired on {stage.retired_at:%Y-%m-%d}: choose another stage."
         found.append(Reason(code="stage_retired", sentence=sentence))
     (blocks,) = blocks_on([Move(checkpoint=checkpoint, stage=stage)], clock.now())
-    found += [as_refusal_reason(blocked(block)) for block in blocks]
+    # A ramp ends by itself: who asks meanwhile is next.
+    lasting = [block for block in blocks if block.block is not Block.RAMP]
+    found += [as_refusal_reason(blocked(block)) for block in lasting]
     if Release.objects.filter(stage=stage, checkpoint=checkpoint, ended_at=None).exists():
         found.append(Reason(code="already_live", sentence=f"{checkpoint} is live in {stage}."))
-    ramp = ramp_refusal(stage, checkpoint.size)
-    if ramp is not None:
-        found.append(ramp)
     if Promotion.objects.filter(checkpoint=checkpoint, stage=stage, state__in=OPEN).exists():
         found.append(_open_already(checkpoint, stage))
     return found
