@@ -64,13 +64,21 @@ _MISSING = (
 _LABELS = "judge_passes judged true_pos positives true_neg negatives"
 
 METHODS: dict[str, Method] = {
-    "paired_delta": _method("paired.paired_delta", "d", f"{_INTERVAL} verdict", "cluster margin"),
-    "mean_score": _method("mean_score.mean_score", "scores", "mean lo hi", "cluster"),
-    "paired_repeats": _method("paired.paired_repeats", "candidate baseline", _INTERVAL, "cluster"),
+    "paired_delta": _method(
+        "paired.paired_delta", "d", f"{_INTERVAL} verdict", "cluster margin confidence"
+    ),
+    "mean_score": _method("mean_score.mean_score", "scores", "mean lo hi", "cluster confidence"),
+    "paired_repeats": _method(
+        "paired.paired_repeats", "candidate baseline", _INTERVAL, "cluster confidence"
+    ),
     "paired_binary": _method(
         "tango.paired_binary",
         "only_candidate only_baseline n margin",
         "delta lo hi p_noninferior verdict",
+        "confidence",
+    ),
+    "compare_nodes": _method(
+        "node_rows.compare_rows", "nodes suite_name margin", "nodes", "n_unshared confidence"
     ),
     "verdict": _method("verdicts.verdicts_of", "rows", "verdicts"),
     "holm": _method("multiplicity.holm", "p", "adjusted"),
@@ -89,17 +97,25 @@ METHODS: dict[str, Method] = {
     ),
     "missing_bounds": _method("missing.missing_bounds", _MISSING, "lo hi"),
     "odds_ratio_sequence": _method(
-        "ratio_sequence.odds_ratio_sequence", "strata null_ratio", _SEQUENCE
+        "ratio_sequence.odds_ratio_sequence", "strata null_ratio", _SEQUENCE, "confidence"
     ),
     "rate_ratio_sequence": _method(
-        "ratio_sequence.rate_ratio_sequence", "strata null_ratio", _SEQUENCE
+        "ratio_sequence.rate_ratio_sequence", "strata null_ratio", _SEQUENCE, "confidence"
     ),
-    "rate_sequence": _method("rate_sequence.rate_sequence", "x n p_star n_opt", "lo hi"),
-    "quantile_sequence": _method("rate_sequence.quantile_sequence", "values q n_opt", "lo hi"),
-    "bounded_mean_sequence": _method("betting_sequence.bounded_mean_sequence", "u", "lo hi"),
-    "paired_delta_sequence": _method("betting_sequence.paired_delta_sequence", "d", "lo hi"),
+    "rate_sequence": _method(
+        "rate_sequence.rate_sequence", "x n p_star n_opt", "lo hi", "confidence"
+    ),
+    "quantile_sequence": _method(
+        "rate_sequence.quantile_sequence", "values q n_opt", "lo hi", "confidence"
+    ),
+    "bounded_mean_sequence": _method(
+        "betting_sequence.bounded_mean_sequence", "u", "lo hi", "confidence"
+    ),
+    "paired_delta_sequence": _method(
+        "betting_sequence.paired_delta_sequence", "d", "lo hi", "confidence"
+    ),
     "mean_difference_sequence": _method(
-        "mean_sequence.mean_difference_sequence", _ARMS, "lo hi p_always_valid"
+        "mean_sequence.mean_difference_sequence", _ARMS, "lo hi p_always_valid", "confidence"
     ),
     "margin_odds": _method("margins.margin_odds", "p_ref points ratio", "from_points from_ratio"),
     "traffic_split": _method("traffic.traffic_split", "counts expected_share", "p"),
@@ -130,9 +146,14 @@ METHODS: dict[str, Method] = {
         "judge_correction.ppi_mean", "human judge judge_rest", "est lo hi lam", "lam"
     ),
     "rogan_gladen": _method("judge_correction.rogan_gladen", _LABELS, "est lo hi"),
-    "feedback_rate": _method("feedback.feedback_rate", "count requests", "rate lo hi"),
+    "feedback_rate": _method(
+        "feedback.feedback_rate", "count requests", "rate lo hi", "confidence"
+    ),
     "feedback_rate_ratio": _method(
-        "feedback.feedback_rate_ratio", "count1 exposure1 count0 exposure0", "ratio lo hi p"
+        "feedback.feedback_rate_ratio",
+        "count1 exposure1 count0 exposure0",
+        "ratio lo hi p",
+        "confidence",
     ),
     "dispersion": _method("feedback.dispersion", "counts exposure", "dispersion"),
     "pareto_frontier": _method("frontier.pareto_frontier", "points", "frontier"),

@@ -25,6 +25,8 @@ def same(got, expected, tolerance):
     if isinstance(expected, list):
         pairs = zip(got, expected, strict=True)
         return all(same(mine, theirs, tolerance) for mine, theirs in pairs)
+    if isinstance(expected, dict):
+        return all(same(got[name], value, tolerance) for name, value in expected.items())
     if isinstance(expected, int | float):
         return got == pytest.approx(expected, rel=0 if tolerance else 1e-5, abs=tolerance or 1e-6)
     return got == expected
@@ -58,6 +60,8 @@ def test_every_method_has_a_reference():
         ("paired_delta", '{"d": [0.1, 1e999]}', "d[1]: "),
         ("paired_delta", '{"d": [0.1], "cluster": [["A"]]}', "cluster[0]: "),
         ("verdict", '{"rows": [[0, 0.1, 0.02], [0.2, 0.1, 0.02]]}', "rows[1]: lo"),
+        ("compare_nodes", '{"nodes": [], "suite_name": "s", "margin": 0}', "nodes: "),
+        ("compare_nodes", '{"nodes": {"a": [1]}, "suite_name": "s", "margin": 0}', "nodes['a'][0]"),
         ("verdict", '{"rows": [[0, 0.1]]}', "rows[0]: "),
         ("odds_ratio_sequence", '{"strata": [[5, 4, 0, 9]], "null_ratio": 1}', "strata[0]: "),
         ("rate_ratio_sequence", '{"strata": [[5, 0, 0, 9]], "null_ratio": 1}', "strata[0]: "),
@@ -113,7 +117,9 @@ def test_list_names_each_method_with_its_fields():
     assert main(["--list"], io.StringIO(""), out, io.StringIO()) == 0
     lines = out.getvalue().splitlines()
     assert len(lines) == len(METHODS)
-    assert lines[0] == "paired_delta: d, cluster?, margin? -> delta, se, dof, lo, hi, p, verdict"
+    assert lines[0] == (
+        "paired_delta: d, cluster?, margin?, confidence? -> delta, se, dof, lo, hi, p, verdict"
+    )
 
 
 def test_the_package_runs_as_a_command():
