@@ -24,7 +24,6 @@ LONGEST = timedelta(days=366)
 MOST_A_YEAR = 800
 # A leap day comes after eight years at the latest; a rule that stays silent longer never opens.
 SILENT_YEARS = 12
-_TOUCHING = 60
 
 
 class Scheduled(Protocol):
@@ -131,18 +130,8 @@ def _rule_problems(schedule: Schedule, rule: Recurrence) -> Iterator[tuple[str, 
     opening = [_window(schedule, at) for at in islice(seen, MOST_A_YEAR)]
     if not opening:
         yield ("rule", "it ends before its first window")
-    if _longest_chain(sorted(opening)) > _TOUCHING:
+    if any(w.closes_at - w.opens_at > LONGEST for w in _merged(sorted(opening))):
         yield ("rule", "each window runs into the next one, so it never ends: place a hold instead")
-
-
-def _longest_chain(windows: Sequence[Window]) -> int:
-    longest = chain = 0
-    closes = None
-    for window in windows:
-        chain = chain + 1 if closes is not None and window.opens_at <= closes else 1
-        closes = window.closes_at if closes is None else max(closes, window.closes_at)
-        longest = max(longest, chain)
-    return longest
 
 
 def _exception_problems(schedule: Schedule, rule: Recurrence) -> Iterator[tuple[str, str]]:
@@ -185,13 +174,13 @@ def _windows(schedule: Schedule, year: int) -> tuple[Window, ...]:
     zone = ZoneInfo(schedule.time_zone)
     rule = recurrence(schedule.rule, local_time(schedule.starts))
     first, last = datetime(year, 1, 1, tzinfo=UTC), datetime(year + 2, 1, 1, tzinfo=UTC)
-    # Touching windows that began before may reach into the year as one.
-    early = first - LONGEST
-    starts = rule.starts(zone, last.replace(tzinfo=None) + timedelta(days=2))
+    # Windows that touch, one of which began before or goes on after, are one; none lasts longer.
+    early = (first - LONGEST).replace(tzinfo=None)
+    starts = rule.starts(zone, (last + LONGEST).replace(tzinfo=None))
     found = [
         _window(schedule, start)
         for start in starts
-        if start >= early.replace(tzinfo=None) and not _is_left_out(start, schedule.except_dates)
+        if start >= early and not _is_left_out(start, schedule.except_dates)
     ]
     return tuple(w for w in _merged(sorted(found)) if w.closes_at > first and w.opens_at < last)
 

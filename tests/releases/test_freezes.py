@@ -158,6 +158,13 @@ def test_count_until_and_exceptions_end_or_thin_out_a_rule() -> None:
         assert found == window("2026-01-16T17:00", "2026-01-19T05:00")
 
 
+def test_windows_that_touch_are_one_over_the_turn_of_the_year() -> None:
+    days = schedule("2026-01-01T00:00:00", "1d", "FREQ=YEARLY;BYWEEKNO=53", "UTC")
+    whole = window("2032-12-27T00:00", "2033-01-03T00:00")
+    assert next_window(days, utc("2030-01-01T00:00")) == whole
+    assert window_at(days, utc("2033-01-01T00:00")) == whole
+
+
 REFUSED = [
     ("every minute", {"rule": "FREQ=MINUTELY"}, "rule", "FREQ is one of"),
     ("every hour", {"rule": "FREQ=HOURLY"}, "rule", "FREQ is one of"),
@@ -229,7 +236,7 @@ PART = st.sampled_from(
 MOMENT = st.datetimes(datetime(2024, 1, 1), datetime(2045, 1, 1), timezones=st.just(UTC))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(FREQ, st.lists(PART, max_size=4), st.sampled_from(["30m", "1d", "40h"]), MOMENT)
 def test_any_rule_is_refused_or_answers_in_order(
     freq: str, parts: list[str], lasts: str, now: datetime
