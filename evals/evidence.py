@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from evals.models import Comparison, Run, SuiteVersion
-from evals.selectors import health, runs, scores, suites
+from evals.selectors import health, method_inputs, runs, scores, suites
+from evals.selectors.comparisons import comparison_with_id
 from evals.services import comparisons
 from infra.errors import DomainError, NotFound
 from releases.gates.contract import Evidence, Gate, Subject
 from releases.models import Checkpoint, Release
+from releases.replay.method_inputs import MethodInput
 from releases.selectors.checkpoints import checkpoint_named
 from releases.states import Arm, ReleaseState
 
@@ -70,6 +73,24 @@ class EvalEvidence:
             "reason": reason,
         }
         return Evidence(observed={**shared, **observed}, inputs={**asked.inputs, **inputs}, url=url)
+
+    def inputs_of(self, gate: Gate, observed: Mapping[str, Any]) -> list[MethodInput]:
+        """What the recorded numbers were computed from; nothing for a gate without numbers."""
+        if "run_id" in observed:
+            confidence = float(gate.options.get("confidence", comparisons.DEFAULT_CONFIDENCE))
+            run = runs.run_with_id(UUID(observed["run_id"]))
+            return list(method_inputs.mean_inputs(run, confidence).values())
+        found = _inputs_compared(observed.get("comparison_id"), ())
+        anchor = observed.get("anchor") or {}
+        return found + _inputs_compared(anchor.get("comparison_id"), ("anchor",))
+
+
+def _inputs_compared(comparison_id: str | None, at: tuple[str, ...]) -> list[MethodInput]:
+    if comparison_id is None:
+        return []
+    made = comparison_with_id(UUID(comparison_id))
+    found = method_inputs.comparison_inputs(made)
+    return [replace(call, at=(*at, *call.at)) for call in found.values()]
 
 
 Gathered = tuple[Mapping[str, Any], Mapping[str, str], str]
@@ -135,7 +156,11 @@ def _against_baseline(asked: _Asked) -> Gathered:
     if anchor is not None:
         against = _run_of(asked, checkpoint_named(anchor["checkpoint"]))
         other = _compared(asked, candidate, against, float(anchor["margin"]))
-        observed["anchor"] = {"checkpoint": anchor["checkpoint"], "nodes": nodes_of(other)}
+        observed["anchor"] = {
+            "checkpoint": anchor["checkpoint"],
+            "comparison_id": str(other.pk),
+            "nodes": nodes_of(other),
+        }
         inputs["anchor"] = against.checkpoint.checkpoint_digest
     return observed, inputs, f"/console/comparisons/{made.pk}/"
 

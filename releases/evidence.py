@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -25,6 +25,7 @@ from releases.gates.facts import GateFact
 from releases.gates.soak import wanted
 from releases.models import Answer, Checkpoint, Deployment, Release
 from releases.occupation import Stay, occupation
+from releases.replay.method_inputs import LIVE_KINDS, MethodInput, live_inputs
 from releases.selectors.checkpoints import active_deployments
 from releases.services.manifests import verify_manifest
 
@@ -97,6 +98,24 @@ def _new_sources() -> Sources:
 @functools.cache
 def _standing_sources() -> Sources:
     return _new_sources()
+
+
+def inputs_behind(gate: Gate, observed: Mapping[str, Any] | None) -> list[MethodInput]:
+    """The statistics' calls that the recorded numbers of one gate come from; [] for none.
+
+    A live gate carries its counts itself; a source tells of its kinds by `inputs_of`.
+    """
+    if not observed:
+        return []
+    if gate.kind in LIVE_KINDS:
+        return live_inputs(gate.kind, gate.options, observed)
+    source = next((s for s in _standing_sources().loaded if gate.kind in s.kinds), None)
+    found: list[MethodInput] = getattr(source, "inputs_of", _no_inputs)(gate, observed)
+    return found
+
+
+def _no_inputs(gate: Gate, observed: Mapping[str, Any]) -> list[MethodInput]:
+    return []
 
 
 class ArtifactEvidence:

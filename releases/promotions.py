@@ -58,6 +58,15 @@ class GateReason:
         return self.shadow or self.outcome in ADMITTING
 
 
+NOT_EVALUATED = GateReason(
+    gate_id="evaluation",
+    kind="evaluation",
+    outcome=Outcome.INCONCLUSIVE,
+    code="not_evaluated",
+    sentence="The gates are being evaluated for the first time.",
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """All reasons in order, and what follows from them."""
@@ -134,10 +143,18 @@ def evidence_hash(facts: Facts, gates: Iterable[GateReason]) -> str:
 
 
 def _judged_gates(facts: Facts, now: datetime, rules: Mapping[str, Rule]) -> tuple[GateReason, ...]:
-    judged = [_judged(fact, facts, now, rules) for fact in facts.gates]
-    if all(reason.shadow for reason in judged):
-        judged.insert(0, _ungated(facts, now))
-    return tuple(sorted(judged, key=lambda reason: reason.human))
+    judged = tuple(_judged(fact, facts, now, rules) for fact in facts.gates)
+    return with_ungated(judged, facts, now)
+
+
+def with_ungated(
+    gates: tuple[GateReason, ...], facts: Facts, now: datetime
+) -> tuple[GateReason, ...]:
+    """The gates in the order they are shown; where none of them counts, that comes first."""
+    counted = [reason for reason in gates if reason.gate_id != UNGATED]
+    if all(reason.shadow for reason in counted):
+        counted.insert(0, _ungated(facts, now))
+    return tuple(sorted(counted, key=lambda reason: reason.human))
 
 
 def _judged(fact: GateFact, facts: Facts, now: datetime, rules: Mapping[str, Rule]) -> GateReason:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -80,21 +80,6 @@ def _pair(ours: CaseScores, theirs: CaseScores, node: str) -> PairedCase:
         baseline=theirs.at(node),
         cluster=ours.cluster,
     )
-
-
-def input_for(comparison: Comparison, node: str) -> dict[str, Any]:
-    """What `python -m releases.statistics paired_delta` takes to reproduce the node's numbers."""
-    cases = cases_at(comparison, node)
-    both = [case for case in cases if case.candidate and case.baseline]
-    clusters = [case.cluster for case in both]
-    found: dict[str, Any] = {
-        "d": [mean(case.candidate) - mean(case.baseline) for case in both],
-        "margin": comparison.margin,
-        "confidence": comparison.confidence,
-    }
-    if any(cluster is not None for cluster in clusters):
-        found["cluster"] = clusters
-    return found
 
 
 def cases_at(comparison: Comparison, node: str) -> Sequence[PairedCase]:

@@ -13,7 +13,7 @@ from releases.gates.facts import Facts, GateFact, VoteFact, WaiverFact
 from releases.gates.registry import kinds
 from releases.gates.terms import approval_rule
 from releases.models import Approval, Evaluation, GateOutcome, Promotion, Waiver
-from releases.promotions import Decision, GateReason, conclude
+from releases.promotions import NOT_EVALUATED, Decision, GateReason, conclude
 from releases.selectors.blocks import blocks_on, move_of
 from releases.states import OPEN_PROMOTIONS, Outcome, Vote
 
@@ -172,13 +172,4 @@ def decisions_of(promotions: Sequence[Promotion], now: datetime) -> dict[UUID, D
 def _frozen_gates(evaluation: Evaluation | None) -> tuple[GateReason, ...]:
     if evaluation is not None:
         return tuple(reason_of_row(row) for row in evaluation.outcomes.all())
-    sentence = "The gates are being evaluated for the first time."
-    return (
-        GateReason(
-            gate_id="evaluation",
-            kind="evaluation",
-            outcome=Outcome.INCONCLUSIVE,
-            code="not_evaluated",
-            sentence=sentence,
-        ),
-    )
+    return (NOT_EVALUATED,)

@@ -7,8 +7,8 @@ import dataclasses
 import pytest
 
 from evals.models import Comparison, Run, SuiteVersion
-from evals.selectors.comparisons import input_for
 from evals.selectors.flipped import flipped_cases
+from evals.selectors.method_inputs import comparison_input
 from evals.services import comparisons, suites
 from infra.errors import InvalidInput, InvalidMove, NotFound
 from releases.statistics.paired import paired_delta
@@ -154,7 +154,7 @@ def test_a_nodes_numbers_come_out_of_the_statistics_command_again(upstream: Upst
         baseline_run=ran(version, upstream, "old", *range(10, 25)),
         margin=0.1,
     )
-    given = input_for(made, "echo.first")
+    given = comparison_input(made, "echo.first").given
     again, kept = paired_delta(**given), node(made, "echo.first")
     assert len(given["cluster"]) == 20
     assert (again.delta, again.lo, again.hi) == (kept["delta"], kept["lo"], kept["hi"])

@@ -1,0 +1,112 @@
+"""What the numbers of runs and comparisons were computed from, as the statistics take it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from evals import components
+from evals.models import Comparison, Run
+from evals.selectors import comparisons, scores
+from evals.selectors.scores import CaseScores
+from infra.errors import NotFound
+from releases.replay.method_inputs import INTERVAL, MethodInput
+
+if TYPE_CHECKING:
+    from releases.statistics.paired_cases import PairedCase
+
+TANGO = "tango"
+
+
+def mean_inputs(run: Run, confidence: float) -> dict[str, MethodInput]:
+    """`mean_score` of every node of a run that has a scored case."""
+    cases = scores.case_scores(run)
+    calls = {
+        node: _mean_input(node, [case for case in cases if node in case.nodes], confidence)
+        for node in scores.nodes_of(cases)
+    }
+    return {node: call for node, call in calls.items() if call is not None}
+
+
+def _mean_input(node: str, cases: Sequence[CaseScores], confidence: float) -> MethodInput | None:
+    scored = [(case.cluster, case.at(node)) for case in cases if case.at(node)]
+    if not scored:
+        return None
+    given: dict[str, Any] = {
+        "scores": [comparisons.mean(samples) for _, samples in scored],
+        "confidence": confidence,
+    }
+    if any(cluster is not None for cluster, _ in scored):
+        given["cluster"] = [cluster for cluster, _ in scored]
+    elif any(len(samples) > 1 for _, samples in scored):
+        # Repeats that agree are not plain pass/fail: a label a case says so, as `mean_nodes` does.
+        given["cluster"] = [f"{number}" for number in range(len(scored))]
+    return MethodInput(
+        name=node,
+        method="mean_score",
+        given=given,
+        at=("nodes", node),
+        fields={"mean": "mean", **INTERVAL},
+    )
+
+
+def comparison_inputs(comparison: Comparison) -> dict[str, MethodInput]:
+    """`paired_binary` or `paired_delta` of every node that both runs answered a case of."""
+    nodes = comparisons.paired(comparison.candidate, comparison.baseline).nodes
+    methods = {node["node"]: node["method"] for node in comparison.nodes}
+    found = {}
+    for node, cases in nodes.items():
+        both = [case for case in cases if case.candidate and case.baseline]
+        if both:
+            found[node] = _paired_input(comparison, node, methods[node], both)
+    return found
+
+
+def comparison_input(comparison: Comparison, node: str) -> MethodInput:
+    """The input of one node; NotFound names the nodes that have one."""
+    found = comparison_inputs(comparison)
+    if node not in found:
+        known = ", ".join(name for name in found if name) or "none"
+        message = f"The comparison has no numbers at {node!r}; it has them at: {known}."
+        raise NotFound("no_such_node", message)
+    return found[node]
+
+
+def _paired_input(
+    comparison: Comparison, node: str, method: str, cases: Sequence[PairedCase]
+) -> MethodInput:
+    differences = [
+        comparisons.mean(case.candidate) - comparisons.mean(case.baseline) for case in cases
+    ]
+    given: dict[str, Any] = {"margin": comparison.margin, "confidence": comparison.confidence}
+    if method == TANGO:
+        given["only_candidate"] = sum(1 for d in differences if d > 0)
+        given["only_baseline"] = sum(1 for d in differences if d < 0)
+        given["n"] = len(differences)
+    else:
+        given["d"] = differences
+        if any(case.cluster is not None for case in cases):
+            given["cluster"] = [case.cluster for case in cases]
+    return MethodInput(
+        name=node,
+        method="paired_binary" if method == TANGO else "paired_delta",
+        given=given,
+        at=("nodes", node),
+        fields={"delta": "delta", **INTERVAL},
+    )
+
+
+def whole_comparison_input(comparison: Comparison) -> MethodInput:
+    """`compare_nodes` of the whole comparison: every number of every node, Holm included."""
+    pairs = comparisons.paired(comparison.candidate, comparison.baseline)
+    given: Mapping[str, Any] = {
+        "nodes": {node: [asdict(case) for case in cases] for node, cases in pairs.nodes.items()},
+        "suite_name": comparison.candidate.version.suite.name,
+        "margin": comparison.margin,
+        "confidence": comparison.confidence,
+        "n_unshared": dict(pairs.n_unshared),
+    }
+    return MethodInput(
+        name=components.ROOT, method="compare_nodes", given=given, fields={"nodes": "nodes"}
+    )
