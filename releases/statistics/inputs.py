@@ -63,11 +63,28 @@ def samples(field: str, values: Any) -> list[Floats]:
 
 def matrix(field: str, values: Any, width: int) -> Floats:
     """Return rows of `width` finite numbers as an array of shape (rows, width)."""
+    plain = _plain_matrix(values, width)
+    if plain is not None:
+        return plain
     rows = [numbers(f"{field}[{i}]", row) for i, row in enumerate(listed(field, values))]
     for i, row in enumerate(rows):
         if row.size != width:
             raise ValueError(f"{field}[{i}]: needs {width} numbers, got {row.size}")
     return np.array(rows, np.float64).reshape(len(rows), width)
+
+
+def _plain_matrix(values: Any, width: int) -> Floats | None:
+    """Return the array at once when nothing in it can be refused: thousands of rows come here."""
+    if not isinstance(values, list) or not all(
+        type(row) is list and len(row) == width and all(type(v) in (int, float) for v in row)
+        for row in values
+    ):
+        return None
+    try:
+        result = np.array(values, np.float64).reshape(len(values), width)
+    except OverflowError:
+        return None
+    return result if np.all(np.abs(result) <= LARGEST) else None
 
 
 def cluster_codes(field: str, labels: Sequence[Hashable] | None, n: int) -> Codes:

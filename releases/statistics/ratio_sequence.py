@@ -2,16 +2,19 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import optimize, special
 
 from releases.statistics import inputs
-from releases.statistics.inputs import Floats
+from releases.statistics.inputs import Codes, Floats
 
 GRID = np.linspace(-4.0, 4.0, 161)
 PRIOR_SD = 0.7
+LOG_PRIOR = special.log_softmax(-(GRID**2) / (2 * PRIOR_SD**2))
 FAR = 40.0
 
 
@@ -32,20 +35,40 @@ class RatioSequence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Stratum:
-    """Candidate's events given the stratum's totals: P(k) is proportional to weight_k e^{k g}."""
+class _Strata:
+    """Strata end to end; given its totals, P(k) in one is proportional to weight_k e^{k g}."""
 
-    events: int
+    events: float
+    """Candidate's events in all strata."""
     support: Floats
+    """Possible events k, ascending within each stratum."""
     log_weights: Floats
+    """Logarithms of the weights, which sum to 1 within each stratum."""
+    starts: Codes
+    """Where each stratum begins."""
 
     def log_likelihood(self, g: float) -> float:
-        k = self.support
-        return self.events * g - float(special.logsumexp(self.log_weights + k * g))
+        return self.events * g - float(np.sum(self.log_sums(self.log_weights + self.support * g)))
 
     def excess(self, g: float) -> float:
-        chance = special.softmax(self.log_weights + self.support * g)
+        """Return the events beyond those expected under g; falls as g rises."""
+        tilted = self.log_weights + self.support * g
+        chance = np.exp(tilted - np.repeat(self.log_sums(tilted), self.sizes()))
         return self.events - float(np.sum(chance * self.support))
+
+    def extremes(self) -> tuple[float, float]:
+        """Return the fewest and the most events that the totals allow."""
+        last = np.append(self.starts[1:], len(self.support)) - 1
+        return float(np.sum(self.support[self.starts])), float(np.sum(self.support[last]))
+
+    def sizes(self) -> Codes:
+        return np.diff(self.starts, append=len(self.support))
+
+    def log_sums(self, values: Floats) -> Floats:
+        tops = np.maximum.reduceat(values, self.starts)
+        sums = np.add.reduceat(np.exp(values - np.repeat(tops, self.sizes())), self.starts)
+        result: Floats = tops + np.log(sums)
+        return result
 
 
 def odds_ratio_sequence(
@@ -57,14 +80,12 @@ def odds_ratio_sequence(
     nothing. Raises ValueError naming the field.
     Source: Fisher's noncentral hypergeometric in a mixture martingale; Ville's inequality.
     """
-    informative = []
-    for at, row in enumerate(inputs.matrix("strata", strata, 4)):
-        x0, n0, x1, n1 = (_total(at, value) for value in row)
-        if x0 > n0 or x1 > n1:
-            raise ValueError(f"strata[{at}]: has more events than units in an arm")
-        if n0 and n1 and 0 < x0 + x1 < n0 + n1:
-            informative.append(_hypergeometric(x0, n0, x1, n1))
-    return _sequence(informative, null_ratio, confidence)
+    table = _table(strata, whole=(0, 1, 2, 3))
+    x0, n0, x1, n1 = table.T
+    _refuse((x0 > n0) | (x1 > n1), "has more events than units in an arm")
+    total = x0 + x1
+    kept = (n0 > 0) & (n1 > 0) & (total > 0) & (total < n0 + n1)
+    return _sequence(_hypergeometric(table[kept]), null_ratio, confidence)
 
 
 def rate_ratio_sequence(
@@ -76,81 +97,91 @@ def rate_ratio_sequence(
     without events adds nothing. Raises ValueError naming the field.
     Source: Poisson counts given their sum are binomial; mixture martingale as for the odds.
     """
-    informative = []
-    for at, (x0, e0, x1, e1) in enumerate(inputs.matrix("strata", strata, 4)):
-        events0, events1 = _total(at, x0), _total(at, x1)
-        if min(e0, e1) < 0 or (events0 and not e0) or (events1 and not e1):
-            raise ValueError(f"strata[{at}]: has events without exposure, or a negative exposure")
-        if e0 and e1 and events0 + events1:
-            informative.append(_binomial(events0, float(e0), events1, float(e1)))
-    return _sequence(informative, null_ratio, confidence)
+    table = _table(strata, whole=(0, 2))
+    x0, e0, x1, e1 = table.T
+    is_wrong = (e0 < 0) | (e1 < 0) | ((x0 > 0) & (e0 == 0)) | ((x1 > 0) & (e1 == 0))
+    _refuse(is_wrong, "has events without exposure, or a negative exposure")
+    kept = (e0 > 0) & (e1 > 0) & (x0 + x1 > 0)
+    return _sequence(_binomial(table[kept]), null_ratio, confidence)
 
 
-def _total(at: int, value: float) -> int:
-    return inputs.count(f"strata[{at}]", float(value), at_most=inputs.LARGEST_LOOP)
+def _table(strata: Any, whole: tuple[int, ...]) -> Floats:
+    table = inputs.matrix("strata", strata, 4)
+    counts = table[:, whole]
+    _refuse(np.any(counts < 0, axis=1), "has a count below 0")
+    _refuse(np.any(counts > inputs.LARGEST_LOOP, axis=1), "has too large a count")
+    _refuse(np.any(counts != np.floor(counts), axis=1), "has a count that is not whole")
+    return table
 
 
-def _hypergeometric(x0: int, n0: int, x1: int, n1: int) -> _Stratum:
+def _refuse(is_wrong: NDArray[np.bool_], why: str) -> None:
+    wrong = np.flatnonzero(is_wrong)
+    if wrong.size:
+        raise ValueError(f"strata[{wrong[0]}]: {why}")
+
+
+def _hypergeometric(table: Floats) -> _Strata:
+    x0, n0, x1, n1 = table.T
     total = x0 + x1
-    k = np.arange(max(0, total - n0), min(n1, total) + 1, dtype=np.float64)
-    log_weights = _log_choose(n1, k) + _log_choose(n0, total - k)
-    return _normalized(x1, k, log_weights)
+    k, starts, each = _support(np.maximum(0, total - n0), np.minimum(n1, total))
+    log_weights = _log_choose(n1[each], k) + _log_choose(n0[each], total[each] - k)
+    return _normalized(x1, k, log_weights, starts)
 
 
-def _binomial(x0: int, e0: float, x1: int, e1: float) -> _Stratum:
+def _binomial(table: Floats) -> _Strata:
+    x0, e0, x1, e1 = table.T
     total = x0 + x1
-    k = np.arange(total + 1, dtype=np.float64)
-    log_weights = _log_choose(total, k) + k * math.log(e1) + (total - k) * math.log(e0)
-    return _normalized(x1, k, log_weights)
+    k, starts, each = _support(np.zeros(len(table)), total)
+    log_weights = _log_choose(total[each], k) + k * np.log(e1 / e0)[each]
+    return _normalized(x1, k, log_weights, starts)
 
 
-def _normalized(events: int, support: Floats, log_weights: Floats) -> _Stratum:
+def _support(first: Floats, last: Floats) -> tuple[Floats, Codes, Codes]:
+    """Return first..last of every stratum end to end, where each begins, and whose each is."""
+    sizes = (last - first + 1).astype(np.intp)
+    if sizes.sum() > 2 * inputs.LARGEST_LOOP:
+        raise ValueError("strata: hold too many events to compare")
+    starts = np.cumsum(sizes) - sizes
+    each = np.repeat(np.arange(len(sizes)), sizes)
+    return np.arange(len(each)) - starts[each] + first[each], starts, each
+
+
+def _normalized(x1: Floats, support: Floats, log_weights: Floats, starts: Codes) -> _Strata:
     # Ratios of likelihoods are all that matters; this keeps the sums near 0.
-    return _Stratum(
-        events=events, support=support, log_weights=log_weights - special.logsumexp(log_weights)
-    )
+    raw = _Strata(events=0.0, support=support, log_weights=log_weights, starts=starts)
+    level = np.repeat(raw.log_sums(log_weights), raw.sizes())
+    return replace(raw, events=float(x1.sum()), log_weights=log_weights - level)
 
 
-def _log_choose(n: float, k: Floats) -> Floats:
+def _log_choose(n: Floats, k: Floats) -> Floats:
     result: Floats = special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(n - k + 1)
     return result
 
 
-def _sequence(strata: list[_Stratum], null_ratio: float, confidence: float) -> RatioSequence:
+def _sequence(strata: _Strata, null_ratio: float, confidence: float) -> RatioSequence:
     null = math.log(inputs.number("null_ratio", null_ratio, above=0.0))
     limit = -math.log(1 - inputs.confidence_level(confidence))
-
-    def log_likelihood(g: float) -> float:
-        return math.fsum(stratum.log_likelihood(g) for stratum in strata)
-
-    weights = -(GRID**2) / (2 * PRIOR_SD**2)
-    on_grid = np.array([log_likelihood(float(g)) for g in GRID])
-    mixture = float(special.logsumexp(weights - special.logsumexp(weights) + on_grid))
-    log_e = mixture - log_likelihood(null)
+    on_grid = np.array([strata.log_likelihood(float(g)) for g in GRID])
+    mixture = float(special.logsumexp(LOG_PRIOR + on_grid))
+    log_e = mixture - strata.log_likelihood(null)
     peak = _peak(strata)
-    lo, hi = _bounds(lambda g: mixture - log_likelihood(g) - limit, peak)
+    lo, hi = _bounds(lambda g: mixture - strata.log_likelihood(g) - limit, peak)
     return RatioSequence(
         log_e=log_e,
         p_always_valid=min(1.0, math.exp(-log_e)) if log_e > 0 else 1.0,
         lo=lo,
         hi=hi,
-        estimate=math.exp(peak) if strata else None,
+        estimate=math.exp(peak) if len(strata.starts) else None,
     )
 
 
-def _peak(strata: list[_Stratum]) -> float:
-    if not strata:
+def _peak(strata: _Strata) -> float:
+    if len(strata.starts) == 0:
         return 0.0
-    events = sum(stratum.events for stratum in strata)
-    if events == sum(float(stratum.support[0]) for stratum in strata):
-        return -math.inf
-    if events == sum(float(stratum.support[-1]) for stratum in strata):
-        return math.inf
-
-    def excess(g: float) -> float:
-        return math.fsum(stratum.excess(g) for stratum in strata)
-
-    return float(optimize.brentq(excess, -FAR, FAR))
+    fewest, most = strata.extremes()
+    if strata.events in (fewest, most):
+        return -math.inf if strata.events == fewest else math.inf
+    return float(optimize.brentq(strata.excess, -FAR, FAR))
 
 
 def _bounds(gap: Callable[[float], float], peak: float) -> tuple[float, float]:
