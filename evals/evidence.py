@@ -181,7 +181,7 @@ _GATHERERS = {
 def nodes_of(comparison: Comparison) -> dict[str, dict[str, Any]]:
     """The comparison's nodes as gates read them: verdicts uncorrected, adjusted p beside them."""
     kept = (
-        "n n_clusters n_missing n_unshared delta lo hi p_regression p_worse mde "
+        "n n_clusters n_missing n_unshared delta lo hi p_better p_regression p_worse mde "
         "cases_to_settle is_hopeless verdict corrected_verdict doubt sentence"
     ).split()
     return {

@@ -32,7 +32,7 @@ def judge_answers(evidence: Evidence, question: str, owner: str) -> Verdict:
         return Verdict(
             outcome=Outcome.INCONCLUSIVE,
             code="unanswered",
-            sentence=f"{question.rstrip('.')} — waits for {owner or 'an answer'}.",
+            sentence=_ended(f"{question.rstrip('.')} — waits for {owner or 'an answer'}"),
             required={"answer": "yes"},
             owner=owner,
         )
@@ -42,11 +42,16 @@ def judge_answers(evidence: Evidence, question: str, owner: str) -> Verdict:
     return Verdict(
         outcome=Outcome.PASS if newest.yes else Outcome.FAIL,
         code="answered_yes" if newest.yes else "vetoed",
-        sentence=f"{question.rstrip('.')} — {said}{comment}.",
+        sentence=_ended(f"{question.rstrip('.')} — {said}{comment}"),
         observed={"answer": "yes" if newest.yes else "no", "person": newest.person},
         required={"answer": "yes"},
         owner=owner,
     )
+
+
+def _ended(sentence: str) -> str:
+    """The sentence with one full stop, where what it quotes does not end it already."""
+    return sentence if sentence.rstrip("”").endswith((".", "!", "?", "…")) else f"{sentence}."
 
 
 def _answer(row: Mapping[str, Any]) -> _Answer:

@@ -11,7 +11,7 @@ from releases.states import Outcome
 
 # What a rule may say itself: stale and waived are about a recorded outcome, not about evidence.
 _SAYABLE = frozenset({Outcome.PASS, Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.ERROR})
-_CRASHES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+CRASHES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 def judge_gate(gate: Gate, evidence: Evidence, now: datetime, rules: Mapping[str, Rule]) -> Verdict:
@@ -32,7 +32,7 @@ def judge_gate(gate: Gate, evidence: Evidence, now: datetime, rules: Mapping[str
         verdict = rule.judge(gate, evidence, now)
     except reading.BadEvidence as error:
         return _error("bad_evidence", f"The evidence can't be used: {error}.")
-    except _CRASHES as error:
+    except CRASHES as error:
         return _error("rule_crashed", f"The rule {gate.kind} crashed: {error!r}.")
     if not isinstance(verdict, Verdict) or verdict.outcome not in _SAYABLE:
         return _error("rule_crashed", f"The rule {gate.kind} answered {verdict!r}.")

@@ -7,7 +7,7 @@ cases, too few clusters) and can never strengthen it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from releases.gates import reading
@@ -61,11 +61,22 @@ def guarding(found: Mapping[str, Any], label: str, terms: Terms) -> ComparedNode
     """A node that only guards: regression and worse count after Holm alone."""
     node = node_found(found, label, terms)
     verdict = _own_verdict(node, label, terms)
-    if verdict is Verdict.REGRESSION and _adjusted(node, "adjusted_p_regression") >= terms.alpha:
+    if verdict is Verdict.REGRESSION and _probability(node, "adjusted_p_regression") >= terms.alpha:
         verdict = Verdict.WORSE
-    if verdict is Verdict.WORSE and _adjusted(node, "adjusted_p_worse") >= terms.alpha:
+    if verdict is Verdict.WORSE and _probability(node, "adjusted_p_worse") >= terms.alpha:
         verdict = Verdict.INCONCLUSIVE
     return _compared(node, label, verdict, terms)
+
+
+def weakened(node: ComparedNode, verdict: Verdict, doubt: str) -> ComparedNode:
+    """The node with a verdict that says less, and why."""
+    facts = replace(node.facts, verdict=verdict, doubt=doubt)
+    return ComparedNode(label=node.label, verdict=verdict, facts=facts)
+
+
+def p_better(node: Mapping[str, Any]) -> float:
+    """One-sided p for "better than the baseline"."""
+    return _probability(node, "p_better")
 
 
 def _own_verdict(node: Mapping[str, Any], label: str, terms: Terms) -> Verdict:
@@ -98,7 +109,7 @@ def _recorded(node: Mapping[str, Any]) -> Verdict:
         raise reading.BadEvidence(f"verdict is {value!r}, which is unknown") from error
 
 
-def _adjusted(node: Mapping[str, Any], key: str) -> float:
+def _probability(node: Mapping[str, Any], key: str) -> float:
     value = reading.number(node, key)
     if not 0 <= value <= 1:
         raise reading.BadEvidence(f"{key} is {value}, not a probability")
@@ -120,6 +131,7 @@ def _compared(node: Mapping[str, Any], label: str, verdict: Verdict, terms: Term
         verdict=verdict,
         confidence=terms.confidence,
         cases_to_settle=settle if isinstance(settle, int) else None,
+        is_hopeless=node.get("is_hopeless") is True,
         doubt=doubt if isinstance(doubt, str) and doubt else None,
     )
     return ComparedNode(label=label, verdict=verdict, facts=facts)

@@ -79,7 +79,8 @@ class Soak:
         return Verdict(
             outcome=Outcome.PASS if cleared else Outcome.INCONCLUSIVE,
             code="soaked" if cleared else "still_soaking",
-            sentence=f"{sentence}.",
+            # Only the first letter: a stage's name keeps its own.
+            sentence=f"{sentence[:1].upper()}{sentence[1:]}.",
             observed={"n_soaked": done},
             required={"n_stages": needed, "soak": {b.stage: b.text for b in branches}},
             clears_at=None if cleared else _clears_at(progress, needed - done),

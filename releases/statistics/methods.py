@@ -114,6 +114,9 @@ METHODS: dict[str, Method] = {
     "paired_delta_sequence": _method(
         "betting_sequence.paired_delta_sequence", "d", "lo hi", "confidence"
     ),
+    "mean_sequence": _method(
+        "mean_sequence.mean_sequence", "mean sd n n_opt", "lo hi", "confidence"
+    ),
     "mean_difference_sequence": _method(
         "mean_sequence.mean_difference_sequence", _ARMS, "lo hi p_always_valid", "confidence"
     ),

@@ -67,7 +67,7 @@ def test_a_running_soak_says_the_same_until_it_clears() -> None:
         for hours in (0, 1, 47)
     }
     assert said == {
-        "live in internal since 2026-03-02 09:00 UTC: 2d are reached on 2026-03-04 09:00 UTC."
+        "Live in internal since 2026-03-02 09:00 UTC: 2d are reached on 2026-03-04 09:00 UTC."
     }
 
 

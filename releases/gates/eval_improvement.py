@@ -1,0 +1,133 @@
+"""`eval_improvement`: is the candidate better than the baseline somewhere that counts? Pure.
+
+Several nodes are several chances to look better by luck, so one of them counts as better only
+after Holm over all that were named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from releases.gates import nodes, options, reading
+from releases.gates.compared import (
+    ANCHOR,
+    ROOT,
+    Finding,
+    against_anchor,
+    concluded,
+    on_guards,
+    terms_of,
+)
+from releases.gates.contract import Evidence, Gate
+from releases.gates.contract import Verdict as GateVerdict
+from releases.gates.nodes import ComparedNode, Terms
+from releases.states import Outcome
+from releases.statistics.verdicts import Verdict
+
+_NAMED: options.Schema = {
+    "type": "array",
+    "items": options.NODE,
+    "minItems": 1,
+    "uniqueItems": True,
+}
+
+
+class EvalImprovement:
+    """At least one named node is better, and each of `must_prove`; critical nodes only guard."""
+
+    kind = "eval_improvement"
+    human = False
+    schema = options.options_schema(
+        {
+            "suite": options.SUITE,
+            "baseline": options.BASELINE,
+            "nodes": _NAMED,
+            "must_prove": options.NODES,
+            "critical_nodes": options.NODES,
+            "block_on": options.BLOCK_ON,
+            "anchor": ANCHOR,
+            "confidence": options.CONFIDENCE,
+        },
+        required=["suite", "baseline"],
+    )
+
+    def judge(self, gate: Gate, evidence: Evidence, now: datetime) -> GateVerdict:
+        """Pass on a proven gain; fail where every named node is proven worse."""
+        observed = evidence.observed or {}
+        terms = terms_of(gate, observed, 0.0)
+        found = reading.table(observed, "nodes")
+        asked = list(dict.fromkeys(gate.options.get("nodes", (ROOT,))))
+        alone = list(dict.fromkeys(gate.options.get("must_prove", ())))
+        findings = _on_named(_named(found, asked, terms))
+        findings += [_on_must_prove(nodes.proven(found, label, terms)) for label in alone]
+        known = {*asked, *alone}
+        guards = [
+            n for n in dict.fromkeys(gate.options.get("critical_nodes", ())) if n not in known
+        ]
+        if gate.options.get("block_on") == "worse":
+            guards += [name for name in found if name and name not in known and name not in guards]
+        findings += on_guards(gate, found, guards, terms)
+        findings += against_anchor(gate, observed)
+        required = {"verdict": Verdict.BETTER.value, "nodes": asked, "must_prove": alone}
+        return concluded(findings, observed, required)
+
+
+def _named(found: Mapping[str, Any], labels: list[str], terms: Terms) -> list[ComparedNode]:
+    """The named nodes; one that is better on its own alone is not, where several were named."""
+    compared = [nodes.proven(found, label, terms) for label in labels]
+    if len(compared) == 1:
+        return compared
+    judged = [node for node in compared if node.verdict not in _UNJUDGED]
+    chances = [nodes.p_better(nodes.node_found(found, n.label, terms)) for n in judged]
+    adjusted = dict(zip([n.label for n in judged], _holm(chances), strict=True))
+    return [
+        nodes.weakened(node, Verdict.INCONCLUSIVE, _by_luck(len(judged)))
+        if node.verdict is Verdict.BETTER and adjusted[node.label] >= terms.alpha
+        else node
+        for node in compared
+    ]
+
+
+_UNJUDGED = frozenset({Verdict.INSUFFICIENT, Verdict.INVALID})
+
+
+def _by_luck(n_nodes: int) -> str:
+    return f"better on its own, but not among {n_nodes} named nodes (Holm)"
+
+
+def _holm(chances: list[float]) -> list[float]:
+    """Holm's adjusted p-values."""
+    order = sorted(range(len(chances)), key=chances.__getitem__)
+    adjusted, highest = [1.0] * len(chances), 0.0
+    for rank, at in enumerate(order):
+        highest = max(highest, (len(chances) - rank) * chances[at])
+        adjusted[at] = min(1.0, highest)
+    return adjusted
+
+
+def _on_named(compared: list[ComparedNode]) -> list[Finding]:
+    """One finding over all named nodes: one that is better is enough."""
+    verdicts = [node.verdict for node in compared]
+    if Verdict.BETTER in verdicts:
+        outcome, code, action = Outcome.PASS, "improved", "not counted"
+    elif Verdict.INVALID in verdicts:
+        outcome, code, action = Outcome.ERROR, "not_comparable", "holds"
+    elif all(verdict is Verdict.REGRESSION for verdict in verdicts):
+        outcome, code, action = Outcome.FAIL, "worse", "blocks"
+    else:
+        outcome, code, action = Outcome.INCONCLUSIVE, "improvement_not_shown", "holds"
+    said = [n.sentence("passes" if n.verdict is Verdict.BETTER else action) for n in compared]
+    return [Finding(outcome=outcome, code=code, sentence="; ".join(said))]
+
+
+def _on_must_prove(node: ComparedNode) -> Finding:
+    if node.verdict is Verdict.BETTER:
+        return Finding(outcome=Outcome.PASS, code="improved", sentence=node.sentence("passes"))
+    if node.verdict is Verdict.REGRESSION:
+        return Finding(outcome=Outcome.FAIL, code="worse", sentence=node.sentence("blocks"))
+    if node.verdict is Verdict.INVALID:
+        return Finding(outcome=Outcome.ERROR, code="not_comparable", sentence=node.sentence())
+    sentence = node.sentence("holds")
+    return Finding(outcome=Outcome.INCONCLUSIVE, code="improvement_not_shown", sentence=sentence)
