@@ -51,15 +51,31 @@ TABLE: list[tuple[str, Any, Any]] = [
     ("a monitored step is not skipped", go([TIMED[0], WATCHED, TIMED[2]], 99), (1, (), 0)),
     ("approval without a time waits for ever", go([ASKS], 9000), (None, (APPROVAL,), 0)),
     ("approved, it goes on", go([ASKS], 0, is_approved=True), (1, (), 0)),
-    ("approved early, its time comes first", go([ASKS_LATER], 5, is_approved=True), (None, (TIME,), 0)),
+    (
+        "approved early, its time comes first",
+        go([ASKS_LATER], 5, is_approved=True),
+        (None, (TIME,), 0),
+    ),
     ("approval and time: both are told", go([ASKS_LATER], 5), (None, (TIME, APPROVAL), 0)),
-    ("approved late, nothing after it folds", go([ASKS_LATER, TIMED[2]], 99, is_approved=True), (1, (), 0)),
+    (
+        "approved late, nothing after it folds",
+        go([ASKS_LATER, TIMED[2]], 99, is_approved=True),
+        (1, (), 0),
+    ),
     ("monitored and not safe stays", go([WATCHED], 99), (None, (GUARDRAILS,), 0)),
-    ("monitored and safe early, its time comes first", go([WATCHED], 5, is_safe=True), (None, (TIME,), 0)),
+    (
+        "monitored and safe early, its time comes first",
+        go([WATCHED], 5, is_safe=True),
+        (None, (TIME,), 0),
+    ),
     ("monitored and safe goes on", go([WATCHED, TIMED[2]], 99, is_safe=True), (1, (), 0)),
     ("safe is no approval", go([ASKS], 99, is_safe=True), (None, (APPROVAL,), 0)),
-    ("an approval makes nothing safe", go([WATCHED], 99, is_approved=True), (None, (GUARDRAILS,), 0)),
-]  # fmt: skip
+    (
+        "an approval makes nothing safe",
+        go([WATCHED], 99, is_approved=True),
+        (None, (GUARDRAILS,), 0),
+    ),
+]
 
 
 @pytest.mark.parametrize(("name", "found", "expected"), TABLE, ids=[row[0] for row in TABLE])
