@@ -238,6 +238,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(STATE_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "releases.advance": {"task": "releases.advance", "schedule": timedelta(seconds=5)},
+    "alpha.close_batches": {"task": "alpha.close_batches", "schedule": timedelta(seconds=3)},
     "alpha.sweep": {"task": "alpha.sweep", "schedule": timedelta(seconds=30)},
     "evals.sweep": {"task": "evals.sweep", "schedule": timedelta(seconds=5)},
     "infra.anchor_audit": {"task": "infra.anchor_audit", "schedule": timedelta(seconds=60)},
@@ -249,6 +250,11 @@ EVIDENCE_SOURCES = [
     "releases.evidence.SoakEvidence",
     "releases.evidence.AnswerEvidence",
     "evals.evidence.EvalEvidence",
+]
+
+# Who knows the names in pipeline files, and what gates can settle: each path names a class.
+POLICY_SOURCES = [
+    "releases.services.policy_sources.ReleaseNames",
 ]
 
 # Pages of the console are composed of sections: functions that each bring one, in this order.

@@ -75,6 +75,31 @@ class PipelineChangeOut(serializers.Serializer):
     sentence = serializers.CharField()
 
 
+class StaleOut(serializers.Serializer):
+    """What a change does to one open promotion."""
+
+    promotion = serializers.UUIDField()
+    checkpoint = serializers.CharField()
+    stage = serializers.CharField()
+    gates = serializers.ListField(child=serializers.CharField(), help_text="Go stale.")
+    removed_gates = serializers.ListField(child=serializers.CharField())
+    added_gates = serializers.ListField(child=serializers.CharField())
+    voided_approvals = serializers.ListField(
+        child=serializers.CharField(), help_text="Persons whose approval is void by it."
+    )
+    sentence = serializers.CharField()
+
+
+class AdviceOut(serializers.Serializer):
+    """What one gate or guardrail can settle."""
+
+    stage = serializers.CharField()
+    gate_id = serializers.CharField()
+    kind = serializers.CharField()
+    sentence = serializers.CharField()
+    numbers = serializers.DictField(help_text="The numbers of the sentence, by name.")
+
+
 class PipelinePlanOut(serializers.Serializer):
     """What one pipeline's file changes."""
 
@@ -85,6 +110,8 @@ class PipelinePlanOut(serializers.Serializer):
     changed = serializers.BooleanField()
     changes = PipelineChangeOut(many=True)
     availability = serializers.ListField(child=serializers.CharField())
+    promotions = StaleOut(many=True)
+    advice = AdviceOut(many=True)
 
 
 class ApplyOut(serializers.Serializer):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -16,6 +16,7 @@ class Part(StrEnum):
     GATE = "gate"
     CODENAME = "codename"
     SETTING = "setting"
+    FREEZE = "freeze"
 
 
 class Action(StrEnum):
@@ -67,6 +68,30 @@ def changes(before: Policies, after: Policies) -> list[Change]:
         order = " → ".join(after)
         found.append(_stage(kept_after[0], Action.CHANGE, f"and others change place: {order}"))
     return found
+
+
+def freeze_changes(
+    stage: str, before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]
+) -> list[Change]:
+    """From the freezes that a file has placed to those of the new one; stage empty: of all."""
+    old, new = ({freeze["name"]: freeze for freeze in freezes} for freezes in (before, after))
+    found = [_freeze(stage, name, Action.REMOVE, "is ended") for name in old if name not in new]
+    for name, freeze in new.items():
+        if name not in old:
+            said = f"from {freeze['starts']} ({freeze['time_zone']}) for {freeze['lasts']}"
+            rule = f", {freeze['rule']}" if freeze["rule"] else ""
+            found.append(_freeze(stage, name, Action.ADD, f"is new: {said}{rule}"))
+            continue
+        wanted = {key: value for key, value in freeze.items() if key in old[name]}
+        if wanted != old[name]:
+            what = f"changes: {_differences(old[name], wanted)}"
+            found.append(_freeze(stage, name, Action.CHANGE, what))
+    return found
+
+
+def _freeze(stage: str, name: str, action: Action, what: str) -> Change:
+    sentence = f"{stage or 'Every stage'}: freeze {name} {what}."
+    return Change(part=Part.FREEZE, action=action, stage=stage, name=name, sentence=sentence)
 
 
 def _stage(name: str, action: Action, what: str) -> Change:

@@ -25,7 +25,7 @@ from releases.documents import (
     schema_problems,
 )
 from releases.gates.contract import Rule
-from releases.policy import checks
+from releases.policy import checks, freezes
 from releases.states import OnPromote
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "pipeline.schema.json").read_text("utf-8"))
@@ -95,17 +95,19 @@ def pipeline_spec(document: Document) -> PipelineSpec:
     """The pipeline of a document without problems."""
     value = document.value
     stages = tuple(_stage(item, position) for position, item in enumerate(value["stages"]))
+    own = _freezes(value)
     content = [value["name"], value["family"], [stage.policy for stage in stages]]
-    freezes = [value.get("freezes", []), *(item.get("freezes", []) for item in value["stages"])]
-    if any(freezes):
-        content.append(freezes)
+    frozen = [own, *(stage.freezes for stage in stages)]
+    # Left out where there are none: files without freezes keep the digest that they had.
+    if any(frozen):
+        content.append(frozen)
     return PipelineSpec(
         name=value["name"],
         family=value["family"],
         stages=stages,
         digest=sha256_of(content),
         document=document,
-        freezes=tuple(value.get("freezes", ())),
+        freezes=own,
     )
 
 
@@ -134,8 +136,12 @@ def _stage(item: Mapping[str, Any], position: int) -> StageSpec:
         position=position,
         policy=policy,
         digest=sha256_of(policy),
-        freezes=tuple(item.get("freezes", ())),
+        freezes=_freezes(item),
     )
+
+
+def _freezes(item: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    return tuple(freezes.as_kept(freeze) for freeze in item.get("freezes", ()))
 
 
 def _soaks(after: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 
 from infra.errors import NotFound
-from releases.models import Codename, Pipeline, PipelineVersion, Release, Stage
+from releases.models import Codename, Freeze, Pipeline, PipelineVersion, Release, Stage
 
 
 def pipelines() -> QuerySet[Pipeline]:
@@ -65,3 +65,10 @@ def current_releases_in(stage_id: UUID) -> QuerySet[Release]:
     return Release.objects.filter(stage_id=stage_id, ended_at__isnull=True).select_related(
         "checkpoint"
     )
+
+
+def file_freezes(pipeline_id: UUID) -> list[Freeze]:
+    """What pipeline files have placed on the pipeline and its stages, and not ended."""
+    of = Q(pipeline_id=pipeline_id) | Q(stage__pipeline_id=pipeline_id)
+    rows = Freeze.objects.filter(of, from_file=True, ended_at__isnull=True)
+    return list(rows.select_related("stage"))

@@ -1,4 +1,4 @@
-"""Writes the stages and codenames of a pipeline's new version; part of an apply's transaction."""
+"""Writes the stages, codenames and freezes of a pipeline's new version, in its transaction."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from datetime import datetime
 
 from releases.models import Codename, Pipeline, PipelineVersion, Stage
 from releases.policy import PipelineSpec, StageSpec
+from releases.services.file_freezes import write_freezes
 
 
 def write_stages(
@@ -24,6 +25,16 @@ def write_stages(
         elif _update(stage, version, wanted):
             changed.append(stage)
         _write_codenames(stage, wanted, now)
+        write_freezes(
+            pipeline=pipeline,
+            stage=stage,
+            wanted=wanted.freezes,
+            version=version.number,
+            now=now,
+        )
+    write_freezes(
+        pipeline=pipeline, stage=None, wanted=spec.freezes, version=version.number, now=now
+    )
     gone = [s for name, s in standing.items() if name not in {w.name for w in spec.stages}]
     return changed + [stage for stage in gone if _retire(stage, now)]
 
@@ -55,6 +66,9 @@ def _retire(stage: Stage, now: datetime) -> bool:
     stage.retired_at = now
     stage.save(update_fields=["retired_at"])
     stage.codenames.filter(ends_at__isnull=True).update(ends_at=now)
+    stage.freezes.filter(from_file=True, ended_at__isnull=True).update(
+        ended_at=now, end_reason="The stage was retired."
+    )
     return True
 
 

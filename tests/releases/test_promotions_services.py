@@ -352,15 +352,15 @@ def test_what_can_not_be_waived(
         )
 
 
-def test_a_changed_policy_makes_every_outcome_stale_and_voids(
+def test_a_changed_policy_is_taken_over_and_leaves_unchanged_gates_alone(
     cast: Cast, waiting: Promotion
 ) -> None:
     waiting.stage.policy["approvals"]["required"] = 2
     waiting.stage.policy_digest = sha256_of(waiting.stage.policy)
     waiting.stage.save(update_fields=["policy", "policy_digest"])
-    touched = promotions.policy_changed(actor=cast.release_manager, stages=[waiting.stage])
-    assert touched == [waiting]
-    assert reasons_of(touched[0])[0].outcome is Outcome.STALE
+    (touched,) = promotions.policy_changed(actor=cast.release_manager, stages=[waiting.stage])
+    assert (touched.promotion, touched.gates) == (waiting, ())
+    assert reasons_of(touched.promotion)[0].outcome is Outcome.PASS
     promotions.advance_promotions()
     waiting.refresh_from_db()
     assert waiting.policy["approvals"]["required"] == 2
@@ -382,8 +382,9 @@ def test_a_changed_input_makes_its_outcome_stale_at_once(
     touched = promotions.inputs_changed(
         actor=cast.engineer, digests={name: "0" * 64}, reason="the files were replaced"
     )
-    assert touched == [approved]
-    outcomes = {reason.gate_id: reason.outcome for reason in reasons_of(touched[0])}
+    assert [(stale.promotion, stale.gates) for stale in touched] == [(approved, ("artifact-1",))]
+    assert touched[0].approvals == ("Second Release Manager",)
+    outcomes = {reason.gate_id: reason.outcome for reason in reasons_of(touched[0].promotion)}
     assert outcomes["artifact-1"] is Outcome.STALE
     assert outcomes["manual-1"] is Outcome.INCONCLUSIVE
     assert Approval.objects.get().voided_at is not None

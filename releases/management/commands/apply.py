@@ -34,6 +34,7 @@ class Command(SlipwayCommand):
     def _say_pipeline(self, pipeline: PipelinePlan, *, applied: bool) -> None:
         if not pipeline.changed:
             self.say(f"{pipeline.name}@{pipeline.number}: nothing changes.")
+            self._say_advice(pipeline)
             return
         verb = "is now" if applied else "would become"
         was = f" (was @{pipeline.before})" if pipeline.before else " (new)"
@@ -42,8 +43,16 @@ class Command(SlipwayCommand):
             self.say(f"  {MARKS[change.action]} {change.sentence}")
         for sentence in pipeline.availability:
             self.say(f"  ! {sentence}")
+        for stale in pipeline.promotions:
+            self.say(f"  ! {stale.sentence}")
+        self._say_advice(pipeline)
         if not applied:
             self.say("Nothing was written. Leave --plan out to apply it.")
+
+    def _say_advice(self, pipeline: PipelinePlan) -> None:
+        """What each gate can settle."""
+        for advice in pipeline.advice:
+            self.say(f"  i {advice.stage}: {advice.gate_id}: {advice.sentence}")
 
 
 def _text(path: Path) -> str:

@@ -109,9 +109,10 @@ def record(
     newest = newest_evaluations([row.pk]).get(row.pk)
     old = tuple(reason_of_row(outcome) for outcome in newest.outcomes.all()) if newest else ()
     changes = _changes(old, decision.gates)
-    if newest is None or changes:
+    if newest is None or changes or newest.evidence_hash != decision.evidence_hash:
         _write(row, decision, evidence, (newest.number if newest else 0) + 1, now)
-    voided = _void_approvals(row, decision, "; ".join(changes) or "the evidence changed", now)
+    because = "; ".join(changes) or reason or "the evidence changed"
+    voided = _void_approvals(row, decision, because, now)
     _move(row, decision, now)
     if changes or voided or before["state"] != row.state:
         outcomes = {gate.gate_id: gate.outcome.value for gate in decision.gates}
