@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from releases.api import audit, checkpoints, deployments, pipelines, promotions, releases
+from releases.api import audit, checkpoints, decisions, deployments, pipelines, promotions, releases
 
 urlpatterns = [
     *checkpoints.urlpatterns,
@@ -11,4 +11,5 @@ urlpatterns = [
     *promotions.urlpatterns,
     *releases.urlpatterns,
     *audit.urlpatterns,
+    *decisions.urlpatterns,
 ]

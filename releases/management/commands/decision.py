@@ -10,8 +10,8 @@ from django.core.management.base import CommandParser
 
 from infra.cli import SlipwayCommand, add_actions
 from infra.errors import InvalidInput
-from releases.digests import sha256_of
 from releases.management.arguments import uuid_of
+from releases.selectors.decisions import exported
 from releases.selectors.promotions import decision_record_with_id
 
 
@@ -24,21 +24,30 @@ class Command(SlipwayCommand):
 
     def run(self, **options: Any) -> Any:
         record = decision_record_with_id(uuid_of(options["id"], "decision or promotion"))
-        if sha256_of(record.document) != record.document_hash:
-            raise InvalidInput(
-                "decision_changed", f"Decision {record.pk} is not the one that was recorded."
-            )
-        exported = {**record.document, "hash": record.document_hash}
-        text = json.dumps(exported, indent=2, sort_keys=True, ensure_ascii=False)
-        if options["to"]:
-            Path(options["to"]).write_text(f"{text}\n", "utf-8")
-            self.say(f"Wrote {options['to']}, hash {record.document_hash}")
+        document = exported(record, cases=options["cases"])
+        text = json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False)
+        if options["out"]:
+            _write(Path(options["out"]), text)
+            self.say(f"Wrote {options['out']}, hash {record.document_hash}")
+            self.say(f"Judge it again anywhere: python -m releases.replay {options['out']}")
         else:
             self.say(text)
-        return exported
+        return document
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(f"{text}\n", "utf-8")
+    except OSError as error:
+        raise InvalidInput("bad_file", f"{path} can't be written: {error}.") from error
 
 
 def _export(parser: CommandParser) -> None:
     """Print the document of one decision"""
     parser.add_argument("id", metavar="ID", help="of the decision, or of its promotion")
-    parser.add_argument("--to", metavar="FILE", default="", help="write it there instead")
+    parser.add_argument("--out", "--to", metavar="FILE", default="", help="write it there instead")
+    parser.add_argument(
+        "--cases",
+        action="store_true",
+        help="also what every interval was computed from, for `releases.replay --deep`",
+    )
