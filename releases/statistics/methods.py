@@ -160,4 +160,5 @@ METHODS: dict[str, Method] = {
     ),
     "dispersion": _method("feedback.dispersion", "counts exposure", "dispersion"),
     "pareto_frontier": _method("frontier.pareto_frontier", "points", "frontier"),
+    "group_reports": _method("group_reports.group_reports", "reports", "labels", "by"),
 }
