@@ -30,6 +30,24 @@ class FeedbackSource(StrEnum):
     CONSOLE = "console"
 
 
+class FindingState(StrEnum):
+    """Where a finding stands; only a person moves it."""
+
+    OPEN = "open"
+    """Reported; nobody has confirmed that it is a weakness."""
+    CONFIRMED = "confirmed"
+    CLOSED = "closed"
+    """Said to be gone; its reporter has not confirmed that."""
+    RECONFIRMED = "reconfirmed"
+
+
+class Counted(StrEnum):
+    """What a batch of live traffic counts once."""
+
+    UNIT = "unit"
+    REQUEST = "request"
+
+
 class Thumb(StrEnum):
     """The boolean shape of feedback, spelled out."""
 
@@ -42,4 +60,12 @@ FEEDBACK_TRANSITIONS: dict[FeedbackState, frozenset[FeedbackState]] = {
     FeedbackState.NEW: frozenset({FeedbackState.IN_SUITE, FeedbackState.DISMISSED}),
     FeedbackState.IN_SUITE: frozenset(),
     FeedbackState.DISMISSED: frozenset({FeedbackState.NEW}),
+}
+
+FINDING_TRANSITIONS: dict[FindingState, frozenset[FindingState]] = {
+    FindingState.OPEN: frozenset({FindingState.CONFIRMED, FindingState.CLOSED}),
+    FindingState.CONFIRMED: frozenset({FindingState.CLOSED}),
+    # It came back, or never was gone.
+    FindingState.CLOSED: frozenset({FindingState.RECONFIRMED, FindingState.CONFIRMED}),
+    FindingState.RECONFIRMED: frozenset({FindingState.CONFIRMED}),
 }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from alpha.services import feedback, retention, upkeep
+from alpha.services import batches, feedback, retention, upkeep
+from infra import clock
 
 
 @shared_task(name="alpha.sweep")
@@ -13,3 +14,9 @@ def sweep() -> None:
     feedback.bind_waiting()
     retention.erase_expired_transcripts()
     upkeep.ensure_partitions()
+
+
+@shared_task(name="alpha.close_batches")
+def close_batches() -> None:
+    """Count the calls that landed, and close the batches that gates and guardrails look at."""
+    batches.close_batches(clock.now())

@@ -25,13 +25,21 @@ class Occupation:
 
 def occupation(stays: Iterable[Stay]) -> Occupation:
     """The longest ended stay and the one that goes on; stays without a gap count as one."""
-    longest, start, end = timedelta(0), None, None
-    for stay in sorted(stays, key=lambda stay: stay.since):
-        if start is None or end is None or stay.since > end:
-            start, end = stay.since, stay.until
-        elif stay.until is None or stay.until > end:
-            end = stay.until
-        if end is None:
-            return Occupation(longest=longest, since=start)
-        longest = max(longest, end - start)
+    longest = timedelta(0)
+    for stay in continuous_stays(stays):
+        if stay.until is None:
+            return Occupation(longest=longest, since=stay.since)
+        longest = max(longest, stay.until - stay.since)
     return Occupation(longest=longest, since=None)
+
+
+def continuous_stays(stays: Iterable[Stay]) -> list[Stay]:
+    """Stays without a gap between them joined into one, in order of time."""
+    joined: list[Stay] = []
+    for stay in sorted(stays, key=lambda stay: stay.since):
+        last = joined[-1] if joined else None
+        if last is None or (last.until is not None and stay.since > last.until):
+            joined.append(stay)
+        elif last.until is not None and (stay.until is None or stay.until > last.until):
+            joined[-1] = Stay(since=last.since, until=stay.until)
+    return joined

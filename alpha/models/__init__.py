@@ -2,16 +2,33 @@
 
 from alpha.models.access import Cohort, CohortMember, Grant, Key, Partner
 from alpha.models.feedback import Feedback
+from alpha.models.findings import Finding, FindingReport
+from alpha.models.live import (
+    LandedCall,
+    TrafficArm,
+    TrafficBatch,
+    TrafficSegment,
+    TrafficStay,
+    TrafficUnit,
+)
 from alpha.models.usage import PartnerDataKey, Transcript, UsageEvent
 
 __all__ = [
     "Cohort",
     "CohortMember",
     "Feedback",
+    "Finding",
+    "FindingReport",
     "Grant",
     "Key",
+    "LandedCall",
     "Partner",
     "PartnerDataKey",
+    "TrafficArm",
+    "TrafficBatch",
+    "TrafficSegment",
+    "TrafficStay",
+    "TrafficUnit",
     "Transcript",
     "UsageEvent",
 ]

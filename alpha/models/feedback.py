@@ -49,6 +49,9 @@ class Feedback(models.Model):
     entered_by = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, blank=True)
     received_at = models.DateTimeField()
     bound_at = models.DateTimeField(null=True, blank=True)
+    counted_at = models.DateTimeField(
+        null=True, blank=True, help_text="When a thumbs-down was counted for its unit."
+    )
 
     class Meta:
         db_table = "feedback"
@@ -59,6 +62,14 @@ class Feedback(models.Model):
             models.Index(fields=["state", "-received_at"], name="feedback_inbox"),
             # What was said about one call.
             models.Index(fields=["request_id"], name="feedback_request"),
+            # Thumbs-down that wait to be counted for their unit.
+            models.Index(
+                fields=["received_at"],
+                name="feedback_uncounted",
+                condition=Q(thumbs_up=False, counted_at=None, release__isnull=False),
+            ),
+            # What was said about one release: evidence counts it since a moment.
+            models.Index(fields=["release", "received_at"], name="feedback_release"),
         ]
         constraints = [
             models.UniqueConstraint(

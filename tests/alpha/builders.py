@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -33,15 +34,21 @@ class Access:
     codename: Codename
 
 
-def release_of(checkpoint: Checkpoint, stage: Stage) -> Release:
+def release_of(
+    checkpoint: Checkpoint,
+    stage: Stage,
+    arm: str = "incumbent",
+    since: datetime | None = None,
+    share: int = 100,
+) -> Release:
     return Release.objects.create(
         stage=stage,
         family=checkpoint.family,
         size=checkpoint.size,
-        arm="incumbent",
-        share=100,
+        arm=arm,
+        share=share,
         checkpoint=checkpoint,
-        started_at=clock.now(),
+        started_at=since or clock.now(),
     )
 
 
