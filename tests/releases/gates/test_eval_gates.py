@@ -72,6 +72,8 @@ PAIR: dict[str, Any] = {"suite": "sql", "baseline": {"stage": "production"}, "ma
         ({}, means(root=mean_node(lo=math.nan)), ERROR, "NaN"),
         ({}, means(root=mean_node(lo=None)), ERROR, "lo is None"),
         ({}, means(root=mean_node(mean=0.5)), ERROR, "no interval of shares"),
+        ({}, means(root=mean_node(1.02, 0.9, 1.1)), ERROR, "no interval of shares"),
+        ({}, means(root=mean_node(0.967, 0.886, 1.008)), PASS, "above the floor"),
         ({}, means(root=mean_node(n="60")), ERROR, "n is '60'"),
         ({}, means(root=mean_node(n=True)), ERROR, "n is True"),
         ({}, {**means(), "nodes": {}}, ERROR, "its nodes: none"),
