@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -12,9 +14,11 @@ from rest_framework.views import APIView
 
 from evals.api.parameters import REFERENCE, suite_reference
 from evals.models import Comparison
-from evals.selectors import runs, suites
+from evals.selectors import method_inputs, runs, suites
+from evals.selectors.comparisons import comparison_with_id
 from evals.services import comparisons
 from infra.api.bodies import checked
+from infra.api.downloads import as_file
 from releases.selectors.checkpoints import checkpoint_named
 
 NAME = {"type": "string", "minLength": 1, "maxLength": 120}
@@ -119,3 +123,27 @@ class Comparisons(APIView):
             confidence=asked["confidence"],
         )
         return Response(ComparisonOut(made).data)
+
+
+class InputQuery(serializers.Serializer):
+    """Which numbers of a comparison."""
+
+    node = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
+    whole = serializers.BooleanField(
+        default=False, help_text="All nodes at once: `compare_nodes`, Holm included."
+    )
+
+
+class ComparisonInput(APIView):
+    """What a node's numbers were computed from: `python -m releases.statistics METHOD < FILE`."""
+
+    @extend_schema(parameters=[InputQuery], responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request, comparison_id: UUID) -> Response:
+        """The file's name is the METHOD's: paired_binary, paired_delta or compare_nodes."""
+        asked = checked(InputQuery, request.query_params)
+        found = comparison_with_id(comparison_id)
+        if asked["whole"]:
+            call = method_inputs.whole_comparison_input(found)
+        else:
+            call = method_inputs.comparison_input(found, asked["node"])
+        return as_file(dict(call.given), f"{call.method}.json")

@@ -19,6 +19,11 @@ urlpatterns: list[URLPattern] = [
     path("runs/<uuid:run_id>/cancel/", runs.Cancel.as_view(), name="run-cancel"),
     path("comparisons/", comparisons.Comparisons.as_view(), name="comparisons"),
     path(
+        "comparisons/<uuid:comparison_id>/input/",
+        comparisons.ComparisonInput.as_view(),
+        name="comparison-input",
+    ),
+    path(
         "feedback/<uuid:feedback_id>/case/", cases.CaseFromFeedback.as_view(), name="feedback-case"
     ),
 ]
