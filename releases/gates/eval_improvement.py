@@ -24,6 +24,7 @@ from releases.gates.contract import Evidence, Gate
 from releases.gates.contract import Verdict as GateVerdict
 from releases.gates.nodes import ComparedNode, Terms
 from releases.states import Outcome
+from releases.statistics.multiplicity import holm
 from releases.statistics.verdicts import Verdict
 
 _NAMED: options.Schema = {
@@ -81,7 +82,7 @@ def _named(found: Mapping[str, Any], labels: list[str], terms: Terms) -> list[Co
         return compared
     judged = [node for node in compared if node.verdict not in _UNJUDGED]
     chances = [nodes.p_better(nodes.node_found(found, n.label, terms)) for n in judged]
-    adjusted = dict(zip([n.label for n in judged], _holm(chances), strict=True))
+    adjusted = dict(zip([n.label for n in judged], holm(chances).adjusted, strict=True))
     return [
         nodes.weakened(node, Verdict.INCONCLUSIVE, _by_luck(len(judged)))
         if node.verdict is Verdict.BETTER and adjusted[node.label] >= terms.alpha
@@ -95,16 +96,6 @@ _UNJUDGED = frozenset({Verdict.INSUFFICIENT, Verdict.INVALID})
 
 def _by_luck(n_nodes: int) -> str:
     return f"better on its own, but not among {n_nodes} named nodes (Holm)"
-
-
-def _holm(chances: list[float]) -> list[float]:
-    """Holm's adjusted p-values."""
-    order = sorted(range(len(chances)), key=chances.__getitem__)
-    adjusted, highest = [1.0] * len(chances), 0.0
-    for rank, at in enumerate(order):
-        highest = max(highest, (len(chances) - rank) * chances[at])
-        adjusted[at] = min(1.0, highest)
-    return adjusted
 
 
 def _on_named(compared: list[ComparedNode]) -> list[Finding]:

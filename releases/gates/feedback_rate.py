@@ -184,9 +184,20 @@ def _ratio(seen: _Seen, observed: Mapping[str, Any], limit: float) -> Live:
         f"{baseline}"
     )
     if not seen.count + count0:
-        text = f"{_NAME}: none on either arm, so there is no ratio ({counts})"
-        return few or reading_of(Said.INCONCLUSIVE, text, required=required)
+        return few or _none(seen, exposure0, counts, required)
     return _few_or_judged(few, seen, (count0, exposure0), limit, counts)
+
+
+def _none(seen: _Seen, exposure0: int, counts: str, required: Mapping[str, Any]) -> Live:
+    """No finding at all: the rates' upper bounds, and no ratio."""
+    # Garwood's exact bound of a count of 0.
+    most = -1000 * math.log((1 - seen.confidence) / 2)
+    here, there = most / seen.exposure, most / exposure0
+    text = (
+        f"{_NAME}: none on either arm, at most {here:.3g} per 1,000 here and {there:.3g} there "
+        f"({100 * seen.confidence:.4g}% CI), so there is no ratio ({counts})"
+    )
+    return reading_of(Said.INCONCLUSIVE, text, required=required)
 
 
 def _few_or_judged(

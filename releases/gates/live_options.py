@@ -14,6 +14,7 @@ from typing import Any
 
 from releases.gates.options import BLOCK_ON, CONFIDENCE, DEFAULT_CONFIDENCE, Schema
 from releases.gates.severity import SEVERITY
+from releases.statistics.margins import margin_odds
 
 
 class Per(StrEnum):
@@ -106,9 +107,13 @@ _FINDINGS: Schema = {
     "at_most_per_1000": {"type": "number", "exclusiveMinimum": 0, "maximum": 1000},
 }
 
-ERROR_RATE = _closed({**_RATE_WATCH, **_GATE_ONLY}, **_RATE_TERMS)
-LATENCY = _closed({**_LATENCY_WATCH, **_GATE_ONLY}, oneOf=_one_of("ratio_at_most", "at_most_ms"))
-COST = _closed({**_COST_WATCH, **_GATE_ONLY}, oneOf=_one_of("ratio_at_most", "at_most_micros"))
+ERROR_RATE: Schema = _closed({**_RATE_WATCH, **_GATE_ONLY}, **_RATE_TERMS)
+LATENCY: Schema = _closed(
+    {**_LATENCY_WATCH, **_GATE_ONLY}, oneOf=_one_of("ratio_at_most", "at_most_ms")
+)
+COST: Schema = _closed(
+    {**_COST_WATCH, **_GATE_ONLY}, oneOf=_one_of("ratio_at_most", "at_most_micros")
+)
 _THUMBS_GATE = _closed({**_RATE_WATCH, **_GATE_ONLY, **_THUMBS}, **_RATE_TERMS)
 _FINDINGS_GATE = _closed(
     {**_OF_EVERY_WATCH, **_GATE_ONLY, **_FINDINGS},
@@ -175,8 +180,7 @@ def odds_limit(given: Mapping[str, Any]) -> float:
     """
     if "reference_rate" not in given:
         return float(given["ratio_at_most"])
-    rate = float(given["reference_rate"])
-    raised = rate * given["ratio_at_most"] if "ratio_at_most" in given else rate + given["margin"]
-    if raised >= 1:
-        raise ValueError(f"the limit takes the reference rate of {rate:g} to {raised:g}, beyond 1")
-    return raised / (1 - raised) / (rate / (1 - rate))
+    rate, ratio = float(given["reference_rate"]), float(given.get("ratio_at_most", 1))
+    if "ratio_at_most" in given:
+        return margin_odds(rate, 0.0, ratio).from_ratio
+    return margin_odds(rate, float(given["margin"]), 1.0).from_points

@@ -12,8 +12,8 @@ from releases.gates import options, reading
 from releases.gates.contract import Evidence, Gate
 from releases.gates.contract import Verdict as GateVerdict
 from releases.states import Outcome
-from releases.statistics.live_planning import votes_to_settle
 from releases.statistics.verdicts import Verdict, verdict_of
+from releases.statistics.votes import elo, votes_needed
 from releases.statistics.wording import about
 
 MIN_VOTES = 30
@@ -167,9 +167,7 @@ def _numbers(gate: Gate, seen: _Seen) -> str:
 
 
 def _elo(score: float) -> str:
-    if not 0 < score < 1:
-        return ""
-    return f", {400 * math.log10(score / (1 - score)):+.0f} Elo"
+    return f", {elo(score).elo:+.0f} Elo" if 0 < score < 1 else ""
 
 
 def _clause(
@@ -206,7 +204,9 @@ def _clause(
 
 def _advice(edge: float, seen: _Seen, gate: Gate) -> str:
     confidence = float(gate.options.get("confidence", options.DEFAULT_CONFIDENCE))
-    needed = votes_to_settle(edge, seen.tie_share, confidence)
-    if not math.isfinite(needed) or needed > _HOPELESS_FACTOR * seen.n_votes:
+    if edge == 0 or seen.tie_share == 1:
+        return "; won't settle here"
+    needed = votes_needed(min(edge, 0.5), seen.tie_share, confidence).n
+    if needed > _HOPELESS_FACTOR * seen.n_votes:
         return "; won't settle here"
     return f"; about {about(max(needed, 1.1 * seen.n_votes))} votes in all would settle it"

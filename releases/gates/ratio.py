@@ -16,7 +16,6 @@ from releases.gates import live, reading
 from releases.gates.live import Arms, Interval, Span, Unit, Unusable
 from releases.gates.live_options import LiveTerms, live_terms
 from releases.gates.live_verdict import (
-    HOPELESS_FACTOR,
     Live,
     counted,
     more_of,
@@ -26,7 +25,8 @@ from releases.gates.live_verdict import (
     reading_of,
     unusable,
 )
-from releases.statistics.live_planning import events_to_rule_out
+from releases.statistics.margins import rate_at_odds_ratio
+from releases.statistics.planning import events_needed
 from releases.statistics.verdicts import Verdict
 
 
@@ -43,10 +43,10 @@ class RatioLimit:
 
     def shown(self, odds: float) -> float:
         """An odds ratio as the ratio of rates at the reference rate."""
-        p = self.reference_rate
-        if p is None:
+        rate = self.reference_rate
+        if rate is None:
             return odds
-        return 1 / p if math.isinf(odds) else odds / (1 - p + p * odds)
+        return (1.0 if math.isinf(odds) else rate_at_odds_ratio(rate, odds)) / rate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,13 +192,14 @@ def _rest(seen: _Seen) -> str:
     if not arms.n0 or not arms.n1:
         return ""
     share, odds = arms.candidate_share, seen.limit.odds
-    planned = events_to_rule_out(odds, share)
-    if have < planned < math.inf:
-        return more_of(planned, have, "events", seen.span.more(planned - have, have))
+    planned = _events(odds, share, seen.terms.confidence)
     estimate = seen.interval.estimate
-    if estimate is None or not 0 < estimate < math.inf:
-        return ""
-    needed = max(events_to_rule_out(odds / estimate, share), 1.1 * have)
-    if needed > HOPELESS_FACTOR * max(have, 100):
-        return "; won't settle here"
-    return more_of(needed, have, "events", seen.span.more(needed - have, have))
+    if have >= planned or math.isinf(planned):
+        if estimate is None or not 0 < estimate < math.inf:
+            return ""
+        planned = max(_events(odds / estimate, share, seen.terms.confidence), 1.1 * have)
+    return more_of(planned, have, "events", seen.span.more(planned - have, have))
+
+
+def _events(ratio: float, candidate_share: float, confidence: float) -> float:
+    return math.inf if ratio == 1 else events_needed(ratio, candidate_share, confidence)

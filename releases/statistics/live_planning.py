@@ -1,34 +1,13 @@
-"""How much live traffic or how many votes a question takes; standard library only.
-
-Importable by pure code: what a gate says about missing data is said without NumPy.
-"""
+"""How much more live traffic settles what was seen; standard library only, as gates say it."""
 
 import math
 from collections.abc import Callable
 from statistics import NormalDist
 
-HOPELESS_FACTOR = 20
-POWER = 0.8
+from releases.statistics import checks
+from releases.statistics.planning import POWER, z_sum
+
 MOST = 10**12
-# Half of 12: what the logarithm of the e-value has to reach on average, with its scatter.
-_EVIDENCE = 6.0
-_PRIOR_VARIANCE = 0.49
-
-
-def events_to_rule_out(ratio: float, candidate_share: float) -> float:
-    """Return the events in both arms that rule out a rate ratio when there is no difference.
-
-    `candidate_share` of the traffic in 0..1; infinite for a ratio of 1. For the sequential odds
-    ratio. Raises ValueError naming the field. Source: the planning formula of the e-process.
-    """
-    spread = _spread(ratio, candidate_share)
-    events = _EVIDENCE
-    for _ in range(100):
-        needed = _events(spread, ratio, events)
-        if math.isinf(needed) or abs(needed - events) < 0.01:
-            return needed
-        events = needed
-    return events
 
 
 def events_at_once(
@@ -38,9 +17,10 @@ def events_at_once(
 
     Raises ValueError naming the field. Source: normal approximation of the log rate ratio.
     """
-    spread = _spread(ratio, candidate_share)
-    distance = math.log(ratio) ** 2
-    return z_sum(confidence, power) ** 2 / (spread * distance) if distance else math.inf
+    distance = math.log(checks.number("ratio", ratio, above=0.0)) ** 2
+    share = checks.number("candidate_share", candidate_share, above=0.0, below=1.0)
+    information = share * (1 - share) * distance
+    return z_sum(confidence, power) ** 2 / information if information else math.inf
 
 
 def units_to_clear(
@@ -101,36 +81,6 @@ def exposure_to_clear(count: int, exposure: float, limit: float, confidence: flo
         return x > 0 and _byar(x, -z) > limit * times
 
     return _first(is_clear)
-
-
-def votes_to_settle(
-    edge: float, tie_share: float, confidence: float = 0.95, power: float = POWER
-) -> float:
-    """Return the votes that show a win score `edge` away from the bound; infinite for 0."""
-    if edge == 0:
-        return math.inf
-    return math.ceil(z_sum(confidence, power) ** 2 * (1 - tie_share) / 4 / edge**2)
-
-
-def z_sum(confidence: float, power: float) -> float:
-    """Return z for the two-sided confidence plus z for the power."""
-    normal = NormalDist()
-    return normal.inv_cdf(1 - (1 - confidence) / 2) + normal.inv_cdf(power)
-
-
-def _spread(ratio: float, candidate_share: float) -> float:
-    if not (math.isfinite(ratio) and ratio > 0):
-        raise ValueError(f"ratio: must be above 0 and finite, got {ratio:g}")
-    if not 0 < candidate_share < 1:
-        raise ValueError(f"candidate_share: must lie between 0 and 1, got {candidate_share:g}")
-    return candidate_share * (1 - candidate_share)
-
-
-def _events(spread: float, ratio: float, events: float) -> float:
-    distance = math.log(ratio) ** 2
-    if distance == 0:
-        return math.inf
-    return (_EVIDENCE + math.log1p(_PRIOR_VARIANCE * spread * events)) / (spread * distance)
 
 
 def _log_beta(a: float, b: float) -> float:
