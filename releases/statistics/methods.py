@@ -99,6 +99,7 @@ METHODS: dict[str, Method] = {
     "odds_ratio_sequence": _method(
         "ratio_sequence.odds_ratio_sequence", "strata null_ratio", _SEQUENCE, "confidence"
     ),
+    "odds_ratio_looks": _method("ratio_sequence.odds_ratio_looks", "strata", "lo hi", "confidence"),
     "rate_ratio_sequence": _method(
         "ratio_sequence.rate_ratio_sequence", "strata null_ratio", _SEQUENCE, "confidence"
     ),

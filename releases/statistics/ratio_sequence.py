@@ -35,6 +35,16 @@ class RatioSequence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RatioLooks:
+    """What all looks so far leave of the odds ratio; empty, lo above hi, when it changed."""
+
+    lo: float
+    """The highest lower end of any look; 0 when there is none yet."""
+    hi: float
+    """The lowest upper end of any look; infinite when there is none yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Strata:
     """Strata end to end; given its totals, P(k) in one is proportional to weight_k e^{k g}."""
 
@@ -80,12 +90,43 @@ def odds_ratio_sequence(
     nothing. Raises ValueError naming the field.
     Source: Fisher's noncentral hypergeometric in a mixture martingale; Ville's inequality.
     """
-    table = _table(strata, whole=(0, 1, 2, 3))
-    x0, n0, x1, n1 = table.T
-    _refuse((x0 > n0) | (x1 > n1), "has more events than units in an arm")
-    total = x0 + x1
-    kept = (n0 > 0) & (n1 > 0) & (total > 0) & (total < n0 + n1)
-    return _sequence(_hypergeometric(table[kept]), null_ratio, confidence)
+    return _sequence(_hypergeometric(_compared(strata)), null_ratio, confidence)
+
+
+def odds_ratio_looks(strata: Sequence[Sequence[float]], confidence: float = 0.95) -> RatioLooks:
+    """Intersect the intervals after each closed stratum [x0, n0, x1, n1], in the order they closed.
+
+    Both ends lie on the safe side of the exact ones by what the grid leaves open, far below 5%.
+    Raises ValueError naming the field. Source: as `odds_ratio_sequence`, at every look.
+    """
+    table = _compared(strata)
+    x1, kept = table[:, 2], _hypergeometric(table)
+    limit = -math.log(1 - inputs.confidence_level(confidence))
+    if len(table) == 0:
+        return RatioLooks(lo=0.0, hi=math.inf)
+    each = [x1 * g - kept.log_sums(kept.log_weights + kept.support * g) for g in GRID]
+    looks = np.cumsum(np.stack(each, axis=1), axis=0)
+    floor = special.logsumexp(LOG_PRIOR + looks, axis=1) - limit
+    lo = float(np.max(_lower_ends(looks, floor)))
+    hi = -float(np.max(_lower_ends(looks[:, ::-1], floor)))
+    return RatioLooks(lo=math.exp(lo), hi=math.exp(hi))
+
+
+def _lower_ends(looks: Floats, floor: Floats) -> Floats:
+    """Return where each look's log likelihood, concave on the grid, rises above its floor.
+
+    Left of the first grid point above, the line through it and the next one lies above the curve,
+    so where that line meets the floor is outside the interval.
+    """
+    rows, step = np.arange(len(looks)), float(GRID[1] - GRID[0])
+    above = looks > floor[:, None]
+    first = np.where(above.any(axis=1), above.argmax(axis=1), looks.argmax(axis=1))
+    following = np.minimum(first + 1, len(GRID) - 1)
+    slope = (looks[rows, following] - looks[rows, first]) / step
+    rise = looks[rows, first] - floor
+    fall = np.where((slope > 0) & (rise > 0), rise / np.where(slope > 0, slope, 1.0), step)
+    ends: Floats = np.where(first == 0, -math.inf, GRID[first] - np.minimum(fall, step))
+    return ends
 
 
 def rate_ratio_sequence(
@@ -103,6 +144,16 @@ def rate_ratio_sequence(
     _refuse(is_wrong, "has events without exposure, or a negative exposure")
     kept = (e0 > 0) & (e1 > 0) & (x0 + x1 > 0)
     return _sequence(_binomial(table[kept]), null_ratio, confidence)
+
+
+def _compared(strata: Sequence[Sequence[float]]) -> Floats:
+    """Return the strata that tell something about the ratio, in their order."""
+    table = _table(strata, whole=(0, 1, 2, 3))
+    x0, n0, x1, n1 = table.T
+    _refuse((x0 > n0) | (x1 > n1), "has more events than units in an arm")
+    total = x0 + x1
+    kept: Floats = table[(n0 > 0) & (n1 > 0) & (total > 0) & (total < n0 + n1)]
+    return kept
 
 
 def _table(strata: Any, whole: tuple[int, ...]) -> Floats:
