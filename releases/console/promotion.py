@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.urls import reverse
@@ -16,6 +17,7 @@ from releases.console.forms import AnswerForm, RowForm, VoteForm, WaiveForm
 from releases.gates.terms import approval_rule
 from releases.models import GateOutcome, Promotion, Release
 from releases.promotions import NEVER_WAIVED, GateReason
+from releases.replay.method_inputs import LIVE_KINDS
 from releases.selectors import promotions as reads
 from releases.services import holds
 from releases.services import promotions as services
@@ -60,6 +62,19 @@ class GateLine:
             return reverse("console-run", args=[UUID(str(run_id))]) if run_id else ""
         except ValueError:
             return ""
+
+    @property
+    def inputs(self) -> list[tuple[str, str]]:
+        """What the statistics' input of each number is about, and where it is downloaded."""
+        evidence = self.row.evidence if self.row is not None else None
+        if self.row is None or not isinstance(evidence, dict):
+            return []
+        address = reverse("gate-input", args=[self.row.pk])
+        nodes = evidence.get("nodes")
+        if isinstance(nodes, dict) and ("run_id" in evidence or "comparison_id" in evidence):
+            return [(n or "whole suite", f"{address}?{urlencode({'name': n})}") for n in nodes]
+        has_interval = self.row.kind in LIVE_KINDS and evidence.get("interval")
+        return [("interval", address)] if has_interval else []
 
 
 class PromotionPage(Page):

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import html
 import io
 import json
+import re
+from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -188,3 +191,22 @@ def test_the_record_is_downloaded_over_the_api(
     assert DATA not in client.get(f"/api/decisions/{promoted.pk}/").json()
     assert APIClient().get(f"/api/decisions/{promoted.pk}/").status_code == 401
     assert client.get(f"/api/decisions/{promoted.stage_id}/").status_code == 404
+
+
+def test_the_pages_link_to_what_can_be_taken_away(promoted: Promotion, client: APIClient) -> None:
+    made = Comparison.objects.get(margin=0.3)
+    expected = {
+        f"/console/promotions/{promoted.pk}/": {
+            "decisions": 1,
+            "gate-outcomes": 2 * len(made.nodes),
+        },
+        f"/console/comparisons/{made.pk}/": {"comparisons": 1 + len(made.nodes)},
+        "/console/audit/?action=promoted": {"decisions": 1},
+    }
+    for page, wanted in expected.items():
+        links = re.findall(r'href="(/api/([a-z-]+)/[^"]+)"', client.get(page).content.decode())
+        assert Counter(kind for _, kind in links) == wanted
+        for url, _ in links:
+            response = client.get(html.unescape(url))
+            assert response.status_code == 200, url
+            assert response["Content-Disposition"].startswith("attachment; ")
