@@ -94,6 +94,17 @@ def usage_by_codename(partner: Partner, days: int = 30) -> list[dict[str, Any]]:
     return list(rows)
 
 
+def requests_served(release_id: UUID, since: datetime, until: datetime) -> int:
+    """How many requests a release was given between two moments, whatever became of them."""
+    return UsageEvent.objects.filter(
+        release=release_id,
+        month__gte=since.date().replace(day=1),
+        month__lte=until.date().replace(day=1),
+        started_at__gte=since,
+        started_at__lte=until,
+    ).count()
+
+
 def last_used(keys: list[Key]) -> dict[UUID, datetime]:
     """When each key served its last request, over this month and the one before."""
     this_month = clock.now().date().replace(day=1)

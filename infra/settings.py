@@ -238,6 +238,12 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(STATE_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "releases.advance": {"task": "releases.advance", "schedule": timedelta(seconds=5)},
+    # A look that nobody could take in time is worth nothing: the next one sees more.
+    "releases.watch": {
+        "task": "releases.watch",
+        "schedule": timedelta(seconds=2),
+        "options": {"expires": 10},
+    },
     "alpha.close_batches": {"task": "alpha.close_batches", "schedule": timedelta(seconds=3)},
     "alpha.sweep": {"task": "alpha.sweep", "schedule": timedelta(seconds=30)},
     "evals.sweep": {"task": "evals.sweep", "schedule": timedelta(seconds=5)},
@@ -255,7 +261,12 @@ EVIDENCE_SOURCES = [
 # Who knows the names in pipeline files, and what gates can settle: each path names a class.
 POLICY_SOURCES = [
     "releases.services.policy_sources.ReleaseNames",
+    "alpha.policy.TrafficPolicy",
+    "evals.policy.SuitePolicy",
 ]
+
+# Who counts the requests that a release served: `releases` knows of none itself.
+EXPOSURE_COUNTER = "alpha.selectors.requests_served"
 
 # Pages of the console are composed of sections: functions that each bring one, in this order.
 BRIEF_SECTIONS = [

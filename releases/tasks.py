@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from releases.services.guardrails import count_exposed, something_moves, watch_guardrails
 from releases.services.promotions import advance_promotions
+from releases.services.ramps import advance_ramps
 
 
 @shared_task(name="releases.advance")
 def advance() -> None:
     """Judge, expire and execute open promotions."""
     advance_promotions()
+
+
+@shared_task(name="releases.watch")
+def watch() -> None:
+    """Look at guardrails first, so that no ramp moves on unseen; then move ramps on."""
+    if something_moves():
+        watch_guardrails()
+        advance_ramps()
+        count_exposed()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
+from django.db.models import prefetch_related_objects
 from django.urls import path
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
@@ -14,14 +15,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from infra import clock
 from infra.api.authentication import actor_of
 from infra.api.bodies import ReasonIn, checked
 from releases.api.promotion_bodies import STAGE_PATTERN
+from releases.api.ramp_bodies import GuardrailOut, RampOut, ramp_body
 from releases.models import Hold, Release, Stage
 from releases.registration import NAME_PATTERN
 from releases.selectors import releases as selectors
 from releases.selectors.checkpoints import checkpoint_named
 from releases.selectors.pipelines import stage_named
+from releases.selectors.ramps import ramp_views
 from releases.services import holds as hold_services
 from releases.services import releases as services
 from releases.states import Arm, ReleaseState
@@ -63,6 +67,8 @@ class ReleaseOut(serializers.ModelSerializer):
     promotion = serializers.UUIDField(source="promotion_id", allow_null=True)
     state = serializers.ChoiceField([state.value for state in ReleaseState])
     arm = serializers.ChoiceField([arm.value for arm in Arm])
+    ramp = serializers.SerializerMethodField()
+    guardrails = GuardrailOut(many=True)
 
     class Meta:
         model = Release
@@ -82,10 +88,28 @@ class ReleaseOut(serializers.ModelSerializer):
             "ended_at",
             "end_reason",
             "verified",
+            "ramp",
+            "guardrails",
         )
 
     def get_stage(self, release: Release) -> str:
         return str(release.stage)
+
+    @extend_schema_field(RampOut(allow_null=True))
+    def get_ramp(self, release: Release) -> Any:
+        view = self.context["ramps"].get(release.pk)
+        return ramp_body(view, release.share) if view else None
+
+
+def with_ramps(releases: Sequence[Release]) -> dict[str, Any]:
+    """The context of `ReleaseOut`: ramps and guardrails of all these in a few queries."""
+    prefetch_related_objects(releases, "guardrails")
+    return {"ramps": ramp_views(releases, clock.now())}
+
+
+def body_of(release: Release) -> Response:
+    """The answer with one release."""
+    return Response(ReleaseOut(release, context=with_ramps([release])).data)
 
 
 class StageOut(serializers.ModelSerializer):
@@ -101,7 +125,8 @@ class StageOut(serializers.ModelSerializer):
 
     @extend_schema_field(ReleaseOut(many=True))
     def get_releases(self, stage: Stage) -> Any:
-        return ReleaseOut(stage.current_releases, many=True).data  # type: ignore[attr-defined]
+        current = stage.current_releases  # type: ignore[attr-defined]
+        return ReleaseOut(current, many=True, context=self.context).data
 
 
 class HoldOut(serializers.ModelSerializer):
@@ -139,6 +164,10 @@ class Stages(ListAPIView):
     def get_queryset(self) -> Any:
         return selectors.stages()
 
+    def get_serializer(self, rows: Any, **kwargs: Any) -> Any:
+        current = [release for stage in rows for release in stage.current_releases]
+        return StageOut(rows, context=with_ramps(current), **kwargs)
+
 
 class RollBackStage(APIView):
     """Returns a stage to its last verified release."""
@@ -149,13 +178,16 @@ class RollBackStage(APIView):
         stage = selectors.stage_with_id(stage_id)
         asked = checked(RollbackIn, request.data)
         release = services.roll_back(actor=actor_of(request), stage=stage, **asked)
-        return Response(ReleaseOut(release).data)
+        return body_of(release)
 
 
 class Releases(ListAPIView):
     """What is live where, and what was; newest first."""
 
     serializer_class = ReleaseOut
+
+    def get_serializer(self, rows: Any, **kwargs: Any) -> Any:
+        return ReleaseOut(rows, context=with_ramps(rows), **kwargs)
 
     def get_queryset(self) -> Any:
         asked = checked(ReleasesQuery, self.request.query_params)
@@ -178,7 +210,7 @@ class MoveRelease(APIView):
         release = selectors.release_with_id(release_id)
         asked = checked(ReasonIn, request.data)
         moved = type(self).move(actor=actor_of(request), release=release, **asked)
-        return Response(ReleaseOut(moved).data)
+        return body_of(moved)
 
 
 class HaltRelease(MoveRelease):
@@ -197,6 +229,14 @@ class DemoteRelease(MoveRelease):
     """Ends a release; only a new promotion brings its checkpoint back."""
 
     move = staticmethod(services.demote_release)
+
+
+class OneRelease(APIView):
+    """One release with its ramp and its guardrails."""
+
+    @extend_schema(responses=ReleaseOut)
+    def get(self, request: Request, release_id: UUID) -> Response:
+        return body_of(selectors.release_with_id(release_id))
 
 
 class Holds(ListAPIView):
@@ -244,6 +284,7 @@ urlpatterns = [
     path("stages/", Stages.as_view(), name="stages"),
     path("stages/<uuid:stage_id>/rollback/", RollBackStage.as_view(), name="stage-rollback"),
     path("releases/", Releases.as_view(), name="releases"),
+    path(_RELEASE, OneRelease.as_view(), name="release"),
     path(f"{_RELEASE}halt/", HaltRelease.as_view(), name="release-halt"),
     path(f"{_RELEASE}resume/", ResumeRelease.as_view(), name="release-resume"),
     path(f"{_RELEASE}demote/", DemoteRelease.as_view(), name="release-demote"),

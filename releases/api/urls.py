@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from releases.api import audit, checkpoints, decisions, deployments, pipelines, promotions, releases
+from releases.api import (
+    audit,
+    checkpoints,
+    decisions,
+    deployments,
+    pipelines,
+    promotions,
+    ramps,
+    releases,
+)
 
 urlpatterns = [
     *checkpoints.urlpatterns,
@@ -10,6 +19,7 @@ urlpatterns = [
     *pipelines.urlpatterns,
     *promotions.urlpatterns,
     *releases.urlpatterns,
+    *ramps.urlpatterns,
     *audit.urlpatterns,
     *decisions.urlpatterns,
 ]

@@ -27,6 +27,7 @@ from infra.roles import Role
 from releases.models import Ramp, RampApproval, Release
 from releases.ramps import WHOLE, share_at
 from releases.selectors.ramps import RampView, ramp_of, ramps, views_of
+from releases.selectors.releases import current_release, release_with_id
 from releases.services.arms import give_share, locked_arms
 from releases.services.beats import alone
 from releases.services.line import take_the_line
@@ -111,8 +112,12 @@ def _told(view: RampView, to: int, share: int) -> str:
     return f"{what}: {share} %{also}."
 
 
-def approve_step(*, actor: Actor, release: Release, comment: str, step: int | None = None) -> Ramp:
+def approve_step(
+    *, actor: Actor, release: Release, comment: str, step: int | None = None
+) -> Release:
     """Let the step that the ramp is at go on; it moves at once unless something else is missing.
+
+    The release that serves now: another one where that was the last step.
 
     `step`, counted from 1, when given, is what the person looked at. NotPermitted for keys, the
     requester and the checkpoint's owner; InvalidMove when no approval is asked for.
@@ -136,7 +141,15 @@ def approve_step(*, actor: Actor, release: Release, comment: str, step: int | No
         )
         tell(actor, view.ramp, "ramp.approved", comment.strip(), None)
     _step(asked.pk, release.stage_id, now)
-    return ramps().get(pk=asked.pk)
+    return _serving(release)
+
+
+def _serving(release: Release) -> Release:
+    """The release, or the incumbent that the candidate became by its last step."""
+    row = release_with_id(release.pk)
+    if row.ended_at is None:
+        return row
+    return current_release(row.stage, row.size) or row
 
 
 def end_ramp(*, actor: Actor, release: Release, reason: str) -> Release:

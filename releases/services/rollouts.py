@@ -9,6 +9,8 @@ from typing import Any
 from infra import audit
 from infra.actors import Actor
 from infra.lifecycles import check_move
+from releases.gates.guarding import shared_confidence
+from releases.gates.options import DEFAULT_CONFIDENCE
 from releases.models import Guardrail, Ramp, Release
 from releases.ramps import guardrails_of, share_at, steps_of
 from releases.states import RAMP_TRANSITIONS, RampState
@@ -29,18 +31,25 @@ def start_ramp(actor: Actor, release: Release, policy: Mapping[str, Any], now: d
         step_started_at=now,
         step_ends_at=steps[0].ends_at(now) if steps else None,
     )
+    watched = guardrails_of(policy)
     Guardrail.objects.bulk_create(
         Guardrail(
             release=release,
-            guardrail_id=watched.id,
-            kind=watched.kind,
-            options=dict(watched.options),
-            action=watched.action,
+            guardrail_id=one.id,
+            kind=one.kind,
+            options=_at_shared_confidence(one.options, len(watched)),
+            action=one.action,
         )
-        for watched in guardrails_of(policy)
+        for one in watched
     )
     tell(actor, ramp, "ramp.started", "", None)
     return ramp
+
+
+def _at_shared_confidence(options: Mapping[str, Any], n_watches: int) -> dict[str, Any]:
+    """Each one's level under which all of them together rarely stop a good checkpoint."""
+    confidence = float(options.get("confidence", DEFAULT_CONFIDENCE))
+    return {**options, "confidence": shared_confidence(n_watches, confidence)}
 
 
 def first_share(policy: Mapping[str, Any]) -> int:

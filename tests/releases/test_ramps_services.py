@@ -204,7 +204,8 @@ def test_an_approval_step_waits_for_a_person_who_is_not_near(cast: Cast) -> None
         moved = approve_step(
             actor=cast.second_release_manager, release=candidate(to), comment="go", step=1
         )
-    assert (moved.step, moved.step_ends_at) == (1, moment(501))
+    assert moved.share == 60
+    assert (ramp().step, ramp().step_ends_at) == (1, moment(501))
     assert shares(to)["two"] == ("candidate", 60)
     with at(500), pytest.raises(InvalidMove) as refusal:
         approve_step(actor=cast.second_release_manager, release=candidate(to), comment="go")
