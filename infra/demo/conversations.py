@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from openai import OpenAI
 
-from alpha.models import Feedback, UsageEvent
+from alpha.models import Cohort, Feedback, UsageEvent
 from alpha.selectors import cohort_named, partner_named
 from alpha.services import grants, partners
 from alpha.states import UsageState
@@ -24,13 +24,18 @@ _QUESTIONS = (
 )
 
 
+def closed_cohort() -> Cohort:
+    """The cohort that the pipeline's closed alpha names; made when it is missing."""
+    try:
+        return cohort_named(COHORT)
+    except NotFound:
+        return partners.make_cohort(actor=actor("partner_manager"), name=COHORT)
+
+
 def grant_access() -> str:
     """The cohort of the pipeline's closed alpha, with the partner in it, terms accepted."""
     manager, partner = actor("partner_manager"), partner_named(PARTNER)
-    try:
-        cohort = cohort_named(COHORT)
-    except NotFound:
-        cohort = partners.make_cohort(actor=manager, name=COHORT)
+    cohort = closed_cohort()
     partners.join_cohort(actor=manager, cohort=cohort, partner=partner)
     stage = Stage.objects.get(pipeline__name="chat", name="closed-alpha")
     try:

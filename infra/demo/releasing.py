@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from infra.demo.cast import actor
+from infra.demo.conversations import closed_cohort
 from infra.demo.weights import CANDIDATE, INCUMBENT
 from infra.errors import InvalidMove
 from releases.models import Pipeline, Promotion, Release
@@ -28,6 +29,7 @@ def open_alpha() -> str:
     """The first version of the pipeline, and the incumbent all the way into the closed alpha."""
     if Pipeline.objects.filter(name="chat").exists():
         return _opened()
+    closed_cohort()
     _apply("first.yaml")
     return _opened()
 

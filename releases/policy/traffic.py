@@ -9,13 +9,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from releases.documents import Document, Path, Problem, Validator, error_problems
-from releases.gates.live_options import GUARDRAIL_KINDS
+from releases.gates.live_options import GUARDRAIL_KINDS, needs_baseline, odds_limit
 from releases.policy.shapes import Stages, branches, items, table, too_long
 
 _GUARDRAIL_KEYS = ("id", "kind", "action")
-# Judged on live traffic; with one of these limits, against the incumbent arm beside it.
 _LIVE = frozenset({"error_rate", "feedback_rate", "latency", "cost"})
-_AGAINST_AN_ARM = ("ratio_at_most", "margin")
 
 
 def problems(document: Document, stages: Stages) -> Iterator[Problem]:
@@ -27,7 +25,9 @@ def problems(document: Document, stages: Stages) -> Iterator[Problem]:
         yield from _ramp(document, path, stage)
         yield from _guardrails(document, path, stage)
         for number, gate in enumerate(items(stage, "gates")):
-            yield from _arm(document, (*path, "gates", number), table(gate), stage, names - armed)
+            place: Path = (*path, "gates", number)
+            yield from _arm(document, place, table(gate), stage, names - armed)
+            yield from _reference(document, place, table(gate))
 
 
 def has_arms(stage: Mapping[str, Any]) -> bool:
@@ -44,7 +44,7 @@ def reads(stage: Mapping[str, Any], gate: Mapping[str, Any]) -> list[str]:
 
 def compares_arms(gate: Mapping[str, Any]) -> bool:
     """Whether the gate sets a candidate against the incumbent that serves beside it."""
-    return gate.get("kind") in _LIVE and any(key in gate for key in _AGAINST_AN_ARM)
+    return gate.get("kind") in _LIVE and needs_baseline(gate)
 
 
 def _ramp(document: Document, path: Path, stage: Mapping[str, Any]) -> Iterator[Problem]:
@@ -124,6 +124,18 @@ def _guardrail(document: Document, place: Path, item: Mapping[str, Any]) -> Iter
     options = {key: value for key, value in item.items() if key not in _GUARDRAIL_KEYS}
     for error in Validator(GUARDRAIL_KINDS[kind]).iter_errors(options):
         yield from error_problems(document, error, place)
+    yield from _reference(document, place, item)
+
+
+def _reference(document: Document, place: Path, item: Mapping[str, Any]) -> Iterator[Problem]:
+    """A reference rate at which the limit is no rate any more."""
+    given = [item.get(key, 1.0) for key in ("reference_rate", "ratio_at_most", "margin")]
+    if "reference_rate" not in item or not all(isinstance(n, float | int) for n in given):
+        return
+    try:
+        odds_limit(item)
+    except (ValueError, KeyError, ZeroDivisionError) as error:
+        yield document.problem((*place, "reference_rate"), f"can't be used with the limit: {error}")
 
 
 def _arm(

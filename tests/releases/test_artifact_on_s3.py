@@ -12,7 +12,7 @@ from releases.services.pipelines import apply_pipelines
 from releases.services.promotions import request_promotion
 from releases.states import Outcome
 from tests import builders
-from tests.releases import documents
+from tests.releases import documents, suites
 from tests.releases.upstream import running
 
 
@@ -28,6 +28,7 @@ def uri(bucket: str) -> str:
 @pytest.fixture
 def cast(db: None) -> builders.Cast:
     found = builders.cast()
+    suites.published()
     files = {"chat.yaml": documents.PIPELINE}
     apply_pipelines(actor=found.release_manager, files=files)
     return found

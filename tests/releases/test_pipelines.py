@@ -18,11 +18,13 @@ from releases.selectors.pipelines import live_stages, stage_named
 from releases.services.pipelines import Plan, apply_pipelines
 from releases.states import Arm
 from tests import builders
+from tests.releases import suites
 from tests.releases.documents import PIPELINE
 
 
 @pytest.fixture
 def manager(db: None) -> Actor:
+    suites.published()
     return builders.cast().release_manager
 
 
@@ -246,6 +248,7 @@ def test_a_key_applies_nothing_whatever_its_scopes(db: None) -> None:
 
 def test_simultaneous_applies_make_one_version(committed_db: str) -> None:
     actor = builders.cast().release_manager
+    suites.published()
     n = 3
     barrier, results = threading.Barrier(n), list[Plan | DomainError]()
 

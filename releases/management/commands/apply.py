@@ -34,7 +34,8 @@ class Command(SlipwayCommand):
     def _say_pipeline(self, pipeline: PipelinePlan, *, applied: bool) -> None:
         if not pipeline.changed:
             self.say(f"{pipeline.name}@{pipeline.number}: nothing changes.")
-            self._say_advice(pipeline)
+            if not applied:
+                self._say_advice(pipeline)
             return
         verb = "is now" if applied else "would become"
         was = f" (was @{pipeline.before})" if pipeline.before else " (new)"

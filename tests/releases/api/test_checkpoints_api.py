@@ -14,7 +14,7 @@ from infra.people import actor_of_login
 from infra.roles import Role, Scope
 from infra.service_keys import make_service_key
 from tests import builders
-from tests.releases import documents
+from tests.releases import documents, suites
 from tests.releases.upstream import Upstream, running
 
 URL = "/api/checkpoints/"
@@ -206,6 +206,7 @@ def test_families_count_their_checkpoints(engineer: APIClient) -> None:
 
 
 def test_a_pipeline_is_planned_applied_and_shown(manager: APIClient) -> None:
+    suites.published()
     url = "/api/pipelines/apply/"
     plan = post(manager, url, {"source": documents.PIPELINE, "plan": True})
     assert (plan.status_code, plan.json()["applied"]) == (200, False)
@@ -219,6 +220,7 @@ def test_a_pipeline_is_planned_applied_and_shown(manager: APIClient) -> None:
 
 
 def test_a_wrong_pipeline_is_400_with_every_line(manager: APIClient) -> None:
+    suites.published()
     source = documents.PIPELINE.replace("artifact", "artefact").replace("24h", "soon")
     answer = post(manager, "/api/pipelines/apply/", {"source": source})
     assert answer.status_code == 400

@@ -13,7 +13,7 @@ from django.core.management import call_command
 
 from releases.models import Checkpoint, PipelineVersion
 from tests import builders
-from tests.releases import documents
+from tests.releases import documents, suites
 from tests.releases.upstream import running
 
 
@@ -116,6 +116,7 @@ def test_a_deployment_is_added_and_taken_out() -> None:
 
 
 def test_a_pipeline_is_planned_applied_and_stays(tmp_path: Path) -> None:
+    suites.published()
     file = written(tmp_path / "chat.yaml", documents.PIPELINE)
     by = ("--by", "release_manager")
     plan = manage("apply", "-f", file, "--plan", *by)
