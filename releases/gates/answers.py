@@ -56,10 +56,12 @@ def _ended(sentence: str) -> str:
 
 def _answer(row: Mapping[str, Any]) -> _Answer:
     comment = row.get("comment")
+    if not isinstance(comment, str):
+        raise reading.BadEvidence(f"comment is {comment!r}, not a text; it may be empty")
     return _Answer(
         person=reading.text(row, "person"),
         yes=reading.flag(row, "yes"),
-        comment=comment.strip() if isinstance(comment, str) else "",
+        comment=comment.strip(),
         answered_at=reading.moment(row, "answered_at"),
     )
 

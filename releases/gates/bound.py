@@ -103,6 +103,9 @@ def _interval(observed: Mapping[str, Any], x: int, n: int) -> Interval:
     lo, hi = reading.number(recorded, "lo"), reading.number(recorded, "hi")
     if n == 0 and (lo > 0 or hi < 1):
         raise reading.BadEvidence("interval: without a unit it is 0..1")
+    estimate = reading.number_or_none(recorded, "estimate")
+    if n and (estimate is None or not math.isclose(estimate, x / n, rel_tol=1e-6, abs_tol=1e-12)):
+        raise reading.BadEvidence(f"interval: estimate is {estimate}, {x} of {n} were counted")
     if n and not lo - 1e-9 <= x / n <= hi + 1e-9:
         raise reading.BadEvidence(f"interval: {x} of {n} lies outside {lo:g}..{hi:g}")
     return interval

@@ -54,7 +54,7 @@ def watch(kind: str, options: Mapping[str, Any], evidence: Evidence, now: dateti
         return _invalid("unknown_kind", f"No guardrail watches {kind!r}; known: {known}.")
     if evidence.problem:
         return _invalid("evidence_failed", f"Gathering evidence failed: {evidence.problem}")
-    if evidence.observed is None:
+    if evidence.observed is None or evidence.missing:
         what = evidence.missing or "there is no evidence yet."
         return Watched(watch=Watch.WATCHING, code="no_evidence", sentence=f"Can't tell: {what}")
     try:

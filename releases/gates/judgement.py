@@ -22,7 +22,7 @@ def judge_gate(gate: Gate, evidence: Evidence, now: datetime, rules: Mapping[str
         return _error("unknown_kind", f"Nobody knows the gate kind {gate.kind!r}; known: {known}.")
     if evidence.problem:
         return _error("evidence_failed", f"Gathering evidence failed: {evidence.problem}")
-    if evidence.observed is None:
+    if evidence.observed is None or evidence.missing:
         what = evidence.missing or "there is no evidence yet."
         return Verdict(
             outcome=Outcome.INCONCLUSIVE, code="no_evidence", sentence=f"Can't tell: {what}"

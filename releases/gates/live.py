@@ -103,17 +103,20 @@ def interval_of(observed: Mapping[str, Any], low: float, high: float) -> Interva
     estimate = reading.number_or_none(found, "estimate", infinite=True)
     if estimate is not None and not lo <= estimate <= hi:
         raise reading.BadEvidence(f"interval: {estimate:g} lies outside {lo:g}..{hi:g}")
-    return _narrowed(Interval(lo=lo, hi=hi, estimate=estimate), observed)
+    return _narrowed(Interval(lo=lo, hi=hi, estimate=estimate), observed, low, high)
 
 
-def _narrowed(interval: Interval, observed: Mapping[str, Any]) -> Interval:
+def _narrowed(interval: Interval, observed: Mapping[str, Any], low: float, high: float) -> Interval:
     if "running" not in observed:
         raise reading.BadEvidence("running is not there; it is null on the first look")
     if observed["running"] is None:
         return interval
     running = reading.table(observed, "running")
-    lo = max(interval.lo, reading.number(running, "lo", infinite=True))
-    hi = min(interval.hi, reading.number(running, "hi", infinite=True))
+    first = reading.number(running, "lo", infinite=True)
+    last = reading.number(running, "hi", infinite=True)
+    if min(first, last) < low or max(first, last) > high:
+        raise reading.BadEvidence(f"running: {first:g}..{last:g} reaches beyond {low:g}..{high:g}")
+    lo, hi = max(interval.lo, first), min(interval.hi, last)
     if lo > hi:
         sentence = (
             "the looks so far contradict each other, so the effect changed on the way: look at "

@@ -6,6 +6,7 @@ cases, too few clusters) and can never strengthen it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -95,7 +96,7 @@ def _own_verdict(node: Mapping[str, Any], label: str, terms: Terms) -> Verdict:
     if recorded in _WEAKENED:
         return recorded
     found = verdict_of(lo, hi, terms.margin)
-    if recorded in PASSING and found not in PASSING:
+    if recorded in PASSING and (found not in PASSING or math.isinf(lo) or math.isinf(hi)):
         what = f"{label or terms.suite}: recorded as {recorded}, but {lo}..{hi} is {found}"
         raise reading.BadEvidence(what)
     return found

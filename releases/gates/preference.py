@@ -121,9 +121,7 @@ def _seen(gate: Gate, observed: Mapping[str, Any]) -> _Seen | None:
 
 
 def _score(values: Mapping[str, Any], method: str) -> _Score:
-    lo, score, hi = (
-        reading.number(values, key, infinite=method != "win_score") for key in ("lo", "score", "hi")
-    )
+    lo, score, hi = (reading.number(values, key) for key in ("lo", "score", "hi"))
     if method == "bradley_terry":
         lo, score, hi = (_logistic(value) for value in (lo, score, hi))
     # The interval of a win score near an end may reach beyond it.

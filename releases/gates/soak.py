@@ -108,7 +108,9 @@ def _branch(item: Mapping[str, Any]) -> Branch:
 def _progress(branch: Branch, found: Mapping[str, Any], now: datetime) -> _Progress:
     seen = reading.table(found, branch.stage)
     longest = timedelta(seconds=reading.number(seen, "longest_s"))
-    since = reading.moment(seen, "since") if seen.get("since") is not None else None
+    if "since" not in seen:
+        raise reading.BadEvidence(f"{branch.stage}: since is not there; it is null without a stay")
+    since = None if seen["since"] is None else reading.moment(seen, "since")
     if since is not None and since > now:
         raise reading.BadEvidence(f"{branch.stage}: occupied since {since}, which is not yet")
     was_there = since is not None or longest > timedelta(0)

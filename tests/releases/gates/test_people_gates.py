@@ -186,7 +186,7 @@ BT = {"method": "bradley_terry"}
             PASS,
             "preferred in 55% of 760 blind votes (95% CI 51.2..58.7), +35 Elo; better",
         ),
-        (BT, votes("inf", -1.0, "inf", **BT), CANT_TELL, "preferred in 100% of 760"),
+        (BT, votes("inf", -1.0, "inf", **BT), ERROR, "not a number"),
         ({}, votes(0.2, 0.05, 0.35, **BT), ERROR, "method is 'bradley_terry'"),
         (BT, votes(0.2, 0.05, 0.35), ERROR, "the gate asks for bradley_terry"),
         ({}, votes(0.54, 0.56, 0.57), ERROR, "no interval of a win score"),
