@@ -121,6 +121,8 @@ def conclude(gates: tuple[GateReason, ...], facts: Facts, now: datetime) -> Deci
 def _state(facts: Facts, admits: bool, machine_clear: bool, now: datetime) -> PromotionState:
     if any(_rejects(facts, vote) for vote in facts.votes):
         return PromotionState.REJECTED
+    if any(block.block is Block.REJECTION for block in facts.blocks):
+        return PromotionState.REJECTED
     if facts.expires_at is not None and now >= facts.expires_at:
         return PromotionState.EXPIRED
     if admits:

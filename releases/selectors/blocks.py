@@ -7,7 +7,7 @@ None of them stops halt, demote, revoke or roll back.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -15,7 +15,17 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from releases.gates.facts import BlockFact
-from releases.models import Checkpoint, Hold, LineStop, Promotion, Ramp, Stage
+from releases.models import (
+    Checkpoint,
+    FollowUp,
+    Hold,
+    LineStop,
+    Promotion,
+    Ramp,
+    Rejection,
+    Stage,
+)
+from releases.selectors.freezes import FreezeNow, freezes_on
 from releases.states import Block, RampState
 
 
@@ -34,9 +44,18 @@ def move_of(promotion: Promotion) -> Move:
 
 def blocks_on(moves: Sequence[Move], now: datetime) -> list[tuple[BlockFact, ...]]:
     """What blocks each move, in the order of `Block`; one item a move, in their order."""
-    holds, stopped, ramps = _holds(moves), _line_stop(), _ramps(moves)
+    holds, rejections, freezes = _holds(moves), _rejections(moves), _freezes(moves, now)
+    stopped, owed, ramps = _line_stop(), _missed(moves, now), _ramps(moves)
     return [
-        (*holds[move.checkpoint.pk], *holds[move.stage.pk], *stopped, *_other_ramp(move, ramps))
+        (
+            *holds[move.checkpoint.pk],
+            *holds[move.stage.pk],
+            *rejections[move.checkpoint.pk],
+            *_frozen(move, freezes),
+            *stopped,
+            *_owed(move, owed),
+            *_other_ramp(move, ramps),
+        )
         for move in moves
     ]
 
@@ -52,6 +71,55 @@ def _holds(moves: Sequence[Move]) -> dict[UUID, list[BlockFact]]:
         sentence = f"{subject} is held by {owner}: “{hold.reason}”."
         found[subject.pk].append(BlockFact(block=Block.HOLDS, sentence=sentence, owner=owner))
     return found
+
+
+def _rejections(moves: Sequence[Move]) -> dict[UUID, list[BlockFact]]:
+    found: dict[UUID, list[BlockFact]] = defaultdict(list)
+    for row in rejections_in_force().filter(checkpoint__in={m.checkpoint.pk for m in moves}):
+        sentence = (
+            f"{row.rejected_by} rejected {row.checkpoint} on {row.rejected_at:%Y-%m-%d}: "
+            f"“{row.reason}”. Two release managers take that back."
+        )
+        fact = BlockFact(block=Block.REJECTION, sentence=sentence, owner=str(row.rejected_by))
+        found[row.checkpoint_id].append(fact)
+    return found
+
+
+def _freezes(moves: Sequence[Move], now: datetime) -> list[FreezeNow]:
+    promotion_ids = {move.promotion.pk for move in moves if move.promotion}
+    return freezes_on([move.stage for move in moves], promotion_ids, now)
+
+
+def _frozen(move: Move, freezes: Sequence[FreezeNow]) -> Iterator[BlockFact]:
+    for found in freezes:
+        if found.covers(move.stage) and not (move.promotion and found.lets(move.promotion.pk)):
+            yield BlockFact(
+                block=Block.FREEZE,
+                sentence=found.sentence_on(move.stage),
+                owner=found.owner,
+                clears_at=found.clears_at,
+            )
+
+
+def _missed(moves: Sequence[Move], now: datetime) -> dict[UUID, list[FollowUp]]:
+    """Follow-ups of hotfixes that are over their time, by stage."""
+    found: dict[UUID, list[FollowUp]] = defaultdict(list)
+    stages = {move.stage.pk for move in moves}
+    for row in follow_ups_owed().filter(due_at__lte=now, promotion__stage__in=stages):
+        found[row.promotion.stage_id].append(row)
+    return found
+
+
+def _owed(move: Move, missed: Mapping[UUID, Sequence[FollowUp]]) -> Iterator[BlockFact]:
+    """The hotfix itself goes on up its ramp: what is blocked is the next promotion."""
+    for row in missed[move.stage.pk]:
+        if move.promotion is None or row.promotion_id != move.promotion.pk:
+            sentence = (
+                f"The hotfix {row.promotion} owes its follow-up since {row.due_at:%Y-%m-%d %H:%M} "
+                f"UTC: say what was done about it, then the next promotion goes on."
+            )
+            owner = row.promotion.requester_name
+            yield BlockFact(block=Block.FOLLOW_UP, sentence=sentence, owner=owner)
 
 
 def _line_stop() -> tuple[BlockFact, ...]:
@@ -89,6 +157,18 @@ def line_stop_in_force() -> LineStop | None:
     """The stop that nobody lifted; None while the line runs."""
     rows = LineStop.objects.select_related("stopped_by", "lift_asked_by")
     return rows.filter(lifted_at__isnull=True).first()
+
+
+def rejections_in_force() -> QuerySet[Rejection]:
+    """Every rejection that two persons have not taken back."""
+    rows = Rejection.objects.filter(lifted_at__isnull=True)
+    return rows.select_related("checkpoint", "rejected_by", "lift_asked_by")
+
+
+def follow_ups_owed() -> QuerySet[FollowUp]:
+    """What hotfixes still owe, the oldest first."""
+    rows = FollowUp.objects.filter(done_at__isnull=True).order_by("due_at")
+    return rows.select_related("promotion__checkpoint", "promotion__stage__pipeline")
 
 
 def holds_in_force() -> QuerySet[Hold]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -15,9 +16,12 @@ from releases.gates.terms import approval_rule
 from releases.models import Approval, Evaluation, GateOutcome, Promotion, Waiver
 from releases.promotions import NOT_EVALUATED, Decision, GateReason, conclude
 from releases.selectors.blocks import blocks_on, move_of
-from releases.states import OPEN_PROMOTIONS, Outcome, Vote
+from releases.selectors.nearness import excluded_of_all
+from releases.selectors.sets import members_of, waits_for
+from releases.states import OPEN_PROMOTIONS, Block, Outcome, Vote
 
 Pair = tuple[UUID, UUID]
+_BLOCKS = list(Block)
 
 
 def subject_of(promotion: Promotion) -> Subject:
@@ -46,7 +50,26 @@ def facts_of_all(
     gates: dict[UUID, tuple[GateFact, ...]] | None = None,
 ) -> dict[UUID, Facts]:
     """Facts by promotion; the promotions come with checkpoint, stage and owner loaded."""
+    facts = _facts_without_sets(promotions, now, gates)
+    members = members_of([p for p in promotions if p.state in OPEN_PROMOTIONS])
+    rows = [member for found in members.values() for member in found]
+    if not rows:
+        return facts
+    alone = _concluded(rows, _facts_without_sets(rows, now), now)
+    for promotion in promotions:
+        waiting = tuple(waits_for(promotion, members, alone))
+        blocks = sorted(facts[promotion.pk].blocks + waiting, key=lambda b: _BLOCKS.index(b.block))
+        facts[promotion.pk] = replace(facts[promotion.pk], blocks=tuple(blocks))
+    return facts
+
+
+def _facts_without_sets(
+    promotions: Sequence[Promotion],
+    now: datetime,
+    gates: dict[UUID, tuple[GateFact, ...]] | None = None,
+) -> dict[UUID, Facts]:
     votes, waivers = _votes(promotions), _waivers(promotions)
+    excluded = excluded_of_all(promotions)
     going = [promotion for promotion in promotions if promotion.state in OPEN_PROMOTIONS]
     found = blocks_on([move_of(promotion) for promotion in going], now)
     blocks = {promotion.pk: fact for promotion, fact in zip(going, found, strict=True)}
@@ -57,7 +80,7 @@ def facts_of_all(
             policy_digest=promotion.policy_digest,
             gates=(gates or {}).get(promotion.pk, ()),
             approvals=approval_rule(promotion.policy),
-            excluded=excluded_persons(promotion),
+            excluded=excluded[promotion.pk],
             votes=tuple(votes[promotion.pk]),
             waivers=tuple(waivers[promotion.checkpoint_id, promotion.stage_id]),
             blocks=blocks.get(promotion.pk, ()),
@@ -70,10 +93,7 @@ def facts_of_all(
 
 def excluded_persons(promotion: Promotion) -> dict[str, str]:
     """Persons whose vote never counts here, and why; superusers are no exception."""
-    found = {str(promotion.checkpoint.owner_id): "owns the checkpoint"}
-    if promotion.requested_by_id is not None:
-        found[str(promotion.requested_by_id)] = "requested this promotion"
-    return found
+    return excluded_of_all([promotion])[promotion.pk]
 
 
 def groups_of_persons(person_ids: Iterable[UUID]) -> dict[UUID, frozenset[str]]:
@@ -89,20 +109,25 @@ def groups_of_persons(person_ids: Iterable[UUID]) -> dict[UUID, frozenset[str]]:
 
 
 def _votes(promotions: Sequence[Promotion]) -> dict[UUID, list[VoteFact]]:
+    """Votes that stand; what was decided already keeps the groups that they were given with."""
     found: dict[UUID, list[VoteFact]] = defaultdict(list)
+    going = {row.pk for row in promotions if row.state in OPEN_PROMOTIONS}
     approvals = list(
         Approval.objects.filter(
             promotion__in=[p.pk for p in promotions], voided_at__isnull=True
         ).select_related("person")
     )
-    groups = groups_of_persons(approval.person_id for approval in approvals)
+    groups = groups_of_persons(
+        approval.person_id for approval in approvals if approval.promotion_id in going
+    )
     for approval in approvals:
+        given = frozenset(approval.groups)
         held = groups.get(approval.person_id, frozenset())
         fact = VoteFact(
             person_id=str(approval.person_id),
             person=approval.person.name,
             vote=Vote(approval.vote),
-            groups=held & set(approval.groups),
+            groups=given & held if approval.promotion_id in going else given,
             evidence_hash=approval.evidence_hash,
             comment=approval.comment,
         )
@@ -161,7 +186,12 @@ def reason_of_row(row: GateOutcome) -> GateReason:
 
 def decisions_of(promotions: Sequence[Promotion], now: datetime) -> dict[UUID, Decision]:
     """What the recorded outcomes, today's votes and today's holds say of each promotion."""
-    facts = facts_of_all(promotions, now)
+    return _concluded(promotions, facts_of_all(promotions, now), now)
+
+
+def _concluded(
+    promotions: Sequence[Promotion], facts: dict[UUID, Facts], now: datetime
+) -> dict[UUID, Decision]:
     newest = newest_evaluations(facts)
     return {
         promotion.pk: conclude(_frozen_gates(newest.get(promotion.pk)), facts[promotion.pk], now)

@@ -5,6 +5,7 @@ Nothing here that leads back asks a gate, a hold, a freeze or the line.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -15,7 +16,8 @@ from infra.actors import Actor
 from infra.errors import InvalidInput, InvalidMove, PromotionBlocked, Reason
 from infra.roles import Role
 from releases.models import Promotion, Release, Stage
-from releases.ramps import WHOLE, is_gradual
+from releases.ramps import WHOLE, first_share, is_gradual
+from releases.selectors.blocks import rejections_in_force
 from releases.services.arms import (
     Arms,
     check,
@@ -31,7 +33,6 @@ from releases.services.arms import (
 from releases.services.codenames import name_for_release
 from releases.services.rollouts import (
     close_ramp,
-    first_share,
     ramp_state,
     resume_ramp,
     start_ramp,
@@ -234,10 +235,21 @@ def _roll_back_all(actor: Actor, stage: Stage, arms: Arms, now: datetime, reason
     )
 
 
+def would_return(stage: Stage, size: str, current: Sequence[Release]) -> Release | None:
+    """What a roll back would leave to serve everybody; None where it would be refused."""
+    by_arm = {Arm(row.arm): row for row in current}
+    incumbent = by_arm.get(Arm.INCUMBENT)
+    if Arm.CANDIDATE in by_arm and _is_live(incumbent):
+        return incumbent
+    return last_verified(stage, size, {row.checkpoint_id for row in current})
+
+
 def last_verified(stage: Stage, size: str, failed: set[UUID]) -> Release | None:
     """The newest release whose checkpoint's last stay here ended in good order."""
     history = Release.objects.filter(stage=stage, size=size, ended_at__isnull=False)
-    seen = set(failed)
+    # What was rejected comes back by nothing but two persons, wherever it was in good order before.
+    rejected = rejections_in_force().values_list("checkpoint", flat=True)
+    seen = {*failed, *rejected}
     for release in history.select_related("checkpoint", "promotion").order_by("-ended_at", "-pk"):
         if release.checkpoint_id not in seen and release.verified:
             return release

@@ -4,7 +4,11 @@ from releases.services.promotions.advance import advance_promotions
 from releases.services.promotions.answers import answer_gate
 from releases.services.promotions.evaluate import evaluate_promotion
 from releases.services.promotions.execute import execute_promotion
-from releases.services.promotions.request import request_promotion, withdraw_promotion
+from releases.services.promotions.request import (
+    request_promotion,
+    request_set,
+    withdraw_promotion,
+)
 from releases.services.promotions.staleness import inputs_changed, policy_changed
 from releases.services.promotions.votes import vote
 from releases.services.promotions.waivers import confirm_waiver, waive_gate
@@ -18,6 +22,7 @@ __all__ = [
     "inputs_changed",
     "policy_changed",
     "request_promotion",
+    "request_set",
     "vote",
     "waive_gate",
     "withdraw_promotion",

@@ -12,6 +12,8 @@ from releases.gates.contract import Gate
 from releases.gates.registry import kinds
 from releases.gates.terms import gates_of
 from releases.models import Answer, Promotion
+from releases.selectors.promotions import decision_of
+from releases.services.promotions.decided import key_of_answer
 from releases.services.promotions.evaluate import evaluate_promotion
 from releases.services.promotions.execute import execute_when_approved
 from releases.services.promotions.moves import locked, must_be_open, must_have_text
@@ -37,6 +39,7 @@ def answer_gate(
             person_id=person_id,
             yes=yes,
             comment=comment,
+            evidence_key=key_of_answer(gate, row, decision_of(row).gates),
             answered_at=clock.now(),
         )
         audit.record(

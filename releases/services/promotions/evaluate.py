@@ -19,12 +19,15 @@ from releases.evidence import gather_all
 from releases.gates.contract import Evidence
 from releases.gates.facts import GateFact
 from releases.gates.terms import gates_of
-from releases.models import Approval, Evaluation, GateOutcome, Promotion
+from releases.models import Evaluation, GateOutcome, Promotion
 from releases.promotions import Decision, GateReason, decide
 from releases.selectors.facts import facts_of, newest_evaluations, reason_of_row, subject_of
+from releases.services.promotions.decided import carry_answers
 from releases.services.promotions.moves import locked, move, snapshot
 from releases.services.promotions.records import record_decision
-from releases.states import OPEN_PROMOTIONS, PromotionState, Vote
+from releases.services.promotions.sets import end_the_rest
+from releases.services.promotions.standing import void_approvals
+from releases.states import OPEN_PROMOTIONS, PromotionState
 
 _ATTEMPTS = 3
 
@@ -57,8 +60,10 @@ def evaluate_promotion(*, actor: Actor, promotion: Promotion, fresh: bool = True
         gathered = gather(promotion, fresh=fresh)
         with transaction.atomic():
             row = locked(promotion.pk)
-            if settle(actor, row, gathered) is not None:
-                return row
+            state = settle(actor, row, gathered)
+            n_carried = carry_answers(actor, row) if state in OPEN_PROMOTIONS else 0
+        if state is not None and not n_carried:
+            return row
     raise moved_meanwhile(promotion)
 
 
@@ -112,8 +117,8 @@ def record(
     if newest is None or changes or newest.evidence_hash != decision.evidence_hash:
         _write(row, decision, evidence, (newest.number if newest else 0) + 1, now)
     because = "; ".join(changes) or reason or "the evidence changed"
-    voided = _void_approvals(row, decision, because, now)
-    _move(row, decision, now)
+    voided = void_approvals(row, decision.evidence_hash, because, now)
+    _move(actor, row, decision, now)
     if changes or voided or before["state"] != row.state:
         outcomes = {gate.gate_id: gate.outcome.value for gate in decision.gates}
         audit.record(
@@ -193,24 +198,15 @@ def _outcome(
     )
 
 
-def _void_approvals(row: Promotion, decision: Decision, why: str, now: datetime) -> list[str]:
-    """Approvals that were given on other evidence; the names of the persons."""
-    stale = Approval.objects.filter(
-        promotion=row, vote=Vote.APPROVE.value, voided_at__isnull=True
-    ).exclude(evidence_hash=decision.evidence_hash)
-    names = list(stale.values_list("person__name", flat=True))
-    if names:
-        stale.update(voided_at=now, void_reason=f"Given on other evidence: {why}.")
-    return names
-
-
-def _move(row: Promotion, decision: Decision, now: datetime) -> None:
+def _move(actor: Actor, row: Promotion, decision: Decision, now: datetime) -> None:
+    rejections = ("rejected", "rejected_checkpoint")
     reasons = {
         PromotionState.REJECTED: next(
-            (r.sentence for r in decision.approvals if r.code == "rejected"), ""
+            (r.sentence for r in decision.unmet if r.code in rejections), ""
         ),
         PromotionState.EXPIRED: f"Nobody decided it by {row.expires_at:%Y-%m-%d %H:%M} UTC.",
     }
     move(row, decision.state, now, reasons.get(decision.state, ""))
     if decision.state in reasons:
         record_decision(row, decision, now)
+        end_the_rest(actor, row, now)

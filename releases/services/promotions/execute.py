@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.db import transaction
 
 from infra import audit, clock
@@ -10,10 +12,18 @@ from infra.errors import PromotionBlocked
 from infra.roles import Role
 from releases.models import Promotion, Release
 from releases.selectors.promotions import OPEN, as_refusal_reason, decision_of, promotion_with_id
+from releases.services.follow_ups import open_follow_up
 from releases.services.line import take_the_line
-from releases.services.promotions.evaluate import gather, moved_meanwhile, settle
+from releases.services.promotions.evaluate import (
+    Gathered,
+    gather,
+    moved_meanwhile,
+    record,
+    settle,
+)
 from releases.services.promotions.moves import first_sentence, locked, move, snapshot
 from releases.services.promotions.records import record_decision
+from releases.services.promotions.sets import end_the_rest, members
 from releases.services.releases import go_live
 from releases.states import PromotionState
 
@@ -45,23 +55,39 @@ def execute_promotion(*, actor: Actor, promotion: Promotion) -> Release:
 
 def _executed(actor: Actor, promotion: Promotion) -> Release | None:
     for _ in range(_ATTEMPTS):
-        gathered = gather(promotion, fresh=True)
+        gathered = [gather(member, fresh=True) for member in members(promotion)]
         with transaction.atomic():
-            row = _lock_all(promotion)
-            state = settle(actor, row, gathered)
-            if state is PromotionState.APPROVED:
-                return _promote(actor, row)
-        if state is not None:
+            _lock_all(promotion)
+            is_settled = all(_is_settled(actor, member) for member in gathered)
+            rows = _settled_together(actor, gathered) if is_settled else []
+            if rows and all(row.state == PromotionState.APPROVED for row in rows):
+                released = {row.pk: _promote(actor, row) for row in rows}
+                for row in rows:
+                    _supersede(actor, row)
+                return released[promotion.pk]
+        if is_settled:
             return Release.objects.filter(promotion=promotion.pk).first()
     raise moved_meanwhile(promotion)
 
 
-def _lock_all(promotion: Promotion) -> Promotion:
+def _is_settled(actor: Actor, gathered: Gathered) -> bool:
+    return settle(actor, locked(gathered.promotion_id), gathered) is not None
+
+
+def _settled_together(actor: Actor, gathered: Sequence[Gathered]) -> list[Promotion]:
+    """The rows once all are judged: each of a set was settled on what the others said before."""
+    for member in gathered if len(gathered) > 1 else ():
+        row = locked(member.promotion_id)
+        if row.state in OPEN:
+            record(actor, row, decision_of(row), {}, "promotion.moved", clock.now())
+    return [locked(member.promotion_id) for member in gathered]
+
+
+def _lock_all(promotion: Promotion) -> None:
     """Stage and line first, then every open promotion there, in one order: no two can deadlock."""
     take_the_line([promotion.stage_id])
     rivals = Promotion.objects.filter(stage=promotion.stage_id, state__in=OPEN).order_by("pk")
     list(rivals.select_for_update(no_key=True))
-    return locked(promotion.pk)
 
 
 def _promote(actor: Actor, row: Promotion) -> Release:
@@ -69,7 +95,9 @@ def _promote(actor: Actor, row: Promotion) -> Release:
     decision, before = decision_of(row), snapshot(row)
     move(row, PromotionState.PROMOTED, now, "Every gate, approval and hold admitted it.")
     release = go_live(actor=actor, promotion=row, now=now)
-    record = record_decision(row, decision, now)
+    if row.hotfix:
+        open_follow_up(actor=actor, promotion=row, now=now)
+    kept = record_decision(row, decision, now)
     audit.record(
         actor=actor,
         action="promotion.promoted",
@@ -78,12 +106,11 @@ def _promote(actor: Actor, row: Promotion) -> Release:
         after={
             **snapshot(row),
             "release": str(release.pk),
-            "decision": str(record.pk),
-            "decision_hash": record.document_hash,
+            "decision": str(kept.pk),
+            "decision_hash": kept.document_hash,
         },
         evidence_hash=decision.evidence_hash,
     )
-    _supersede(actor, row)
     return release
 
 
@@ -98,6 +125,8 @@ def _supersede(actor: Actor, newest: Promotion) -> None:
     for promotion_id in list(older):
         row = locked(promotion_id)
         before = snapshot(row)
+        if row.state not in OPEN:
+            continue
         row.superseded_by = newest
         row.save(update_fields=["superseded_by"])
         reason = f"{newest.checkpoint} was requested later and is live now."
@@ -110,3 +139,4 @@ def _supersede(actor: Actor, newest: Promotion) -> None:
             before=before,
             after=snapshot(row),
         )
+        end_the_rest(actor, row, clock.now())

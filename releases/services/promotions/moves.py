@@ -14,7 +14,14 @@ from releases.states import OPEN_PROMOTIONS, PROMOTION_TRANSITIONS, PromotionSta
 
 
 def locked(promotion_id: UUID) -> Promotion:
-    """The promotion's row, locked until the transaction ends, with what it points to."""
+    """The promotion's row, locked until the transaction ends, with what it points to.
+
+    One of a set is locked with the whole set, in one order: they move together.
+    """
+    together = Promotion.objects.values_list("together", flat=True).get(pk=promotion_id)
+    if together is not None:
+        members = Promotion.objects.filter(together=together).order_by("pk")
+        list(members.select_for_update(no_key=True))
     rows = promotions().select_for_update(of=("self",), no_key=True)
     return rows.get(pk=promotion_id)
 

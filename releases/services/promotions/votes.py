@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from django.db import transaction
 
 from infra import audit, clock
@@ -10,8 +12,8 @@ from infra.errors import InvalidMove, NotPermitted, PromotionBlocked, Reason
 from releases.gates.terms import approval_rule
 from releases.models import Approval, Promotion
 from releases.promotions import Decision
-from releases.selectors.facts import excluded_persons
-from releases.selectors.promotions import as_refusal_reason, decision_of
+from releases.selectors.nearness import near_to
+from releases.selectors.promotions import as_refusal_reason, decision_of, promotion_with_id
 from releases.services.promotions.evaluate import evaluate_promotion, record
 from releases.services.promotions.execute import execute_when_approved
 from releases.services.promotions.moves import (
@@ -20,6 +22,7 @@ from releases.services.promotions.moves import (
     must_be_open,
     must_have_text,
 )
+from releases.services.promotions.sets import members
 from releases.states import Vote
 
 
@@ -33,36 +36,62 @@ def vote(
 ) -> Promotion:
     """Approve or reject; the approving vote that completes the quorum executes the promotion.
 
+    One of a set is approved with the whole set at once.
+
     A rejection ends the request and needs a comment. `evidence_hash`, when given, is what the
     person looked at: a vote on evidence that has changed meanwhile is refused. NotPermitted for
-    keys, the requester, the checkpoint's owner and whoever is in none of the groups that vote;
-    PromotionBlocked while a gate that no person answers still stands in the way.
+    keys, the requester, the checkpoint's owner and editors, and whoever is in none of the groups
+    that vote; PromotionBlocked while a gate that no person answers still stands in the way.
     """
-    verb = "approve or reject promotions"
-    person_id = actor.must_be_person(verb)
+    person_id = actor.must_be_person("approve or reject promotions")
     if choice is Vote.REJECT:
         comment = must_have_text(comment, "The comment of a rejection")
     _must_may_vote(actor, promotion)
+    ballot = _ballot(actor, promotion, choice)
     if choice is Vote.APPROVE:
-        evaluate_promotion(actor=system("gates"), promotion=promotion)
+        for member in ballot:
+            evaluate_promotion(actor=system("gates"), promotion=member)
     with transaction.atomic():
-        row = locked(promotion.pk)
-        must_be_open(row)
-        _must_may_vote(actor, row)
-        decision = decision_of(row)
-        _must_be_asked(row, decision, choice, evidence_hash)
-        _replace_vote(row, actor, choice)
-        Approval.objects.create(
-            promotion=row,
-            person_id=person_id,
-            vote=choice.value,
-            comment=comment.strip(),
-            groups=sorted(_groups(actor, row)),
-            evidence_hash=decision.evidence_hash,
-            voted_at=clock.now(),
-        )
-        _tell(actor, row, choice, comment.strip(), decision)
-    return execute_when_approved(row)
+        for member in ballot:
+            seen = evidence_hash if member.pk == promotion.pk else ""
+            row = _cast(actor, person_id, locked(member.pk), choice, comment.strip(), seen)
+    execute_when_approved(row)
+    return promotion_with_id(promotion.pk)
+
+
+def _ballot(actor: Actor, promotion: Promotion, choice: Vote) -> list[Promotion]:
+    """What the vote is on: a set is approved at once; rejecting one member ends them all."""
+    if choice is Vote.REJECT or promotion.together_id is None:
+        return [promotion]
+    given = Approval.objects.filter(
+        promotion__together=promotion.together_id,
+        person_id=actor.person_id,
+        vote=choice.value,
+        voided_at__isnull=True,
+    )
+    standing = set(given.values_list("promotion", flat=True))
+    return [m for m in members(promotion) if m.pk not in standing] or [promotion]
+
+
+def _cast(
+    actor: Actor, person_id: UUID, row: Promotion, choice: Vote, comment: str, seen_hash: str
+) -> Promotion:
+    must_be_open(row)
+    _must_may_vote(actor, row)
+    decision = decision_of(row)
+    _must_be_asked(row, decision, choice, seen_hash)
+    _replace_vote(row, actor, choice)
+    Approval.objects.create(
+        promotion=row,
+        person_id=person_id,
+        vote=choice.value,
+        comment=comment,
+        groups=sorted(_groups(actor, row)),
+        evidence_hash=decision.evidence_hash,
+        voted_at=clock.now(),
+    )
+    _tell(actor, row, choice, comment, decision)
+    return row
 
 
 def _tell(actor: Actor, row: Promotion, choice: Vote, comment: str, before: Decision) -> None:
@@ -80,14 +109,13 @@ def _tell(actor: Actor, row: Promotion, choice: Vote, comment: str, before: Deci
 
 def vote_refusals(actor: Actor, promotion: Promotion) -> list[Reason]:
     """Every reason why this person may not vote on this promotion."""
-    found = []
-    excluded = excluded_persons(promotion).get(str(actor.person_id))
-    if str(promotion.checkpoint.owner_id) == str(actor.person_id):
-        sentence = f"{actor.name} owns {promotion.checkpoint}: somebody else has to decide."
-        found.append(Reason(code="own_checkpoint", sentence=sentence))
-    if excluded and actor.person_id == promotion.requested_by_id:
-        sentence = f"{actor.name} requested this promotion: somebody else has to decide."
-        found.append(Reason(code="own_request", sentence=sentence))
+    found = [
+        Reason(
+            code=way.code,
+            sentence=f"{actor.name} {way.why}: somebody else has to decide about {promotion}.",
+        )
+        for way in near_to(promotion).get(str(actor.person_id), ())
+    ]
     if not _groups(actor, promotion):
         groups = ", ".join(sorted(approval_rule(promotion.policy).voters))
         sentence = f"{actor.name} is in none of the groups that decide here: {groups}."

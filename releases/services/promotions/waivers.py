@@ -11,8 +11,10 @@ from infra.actors import Actor, system
 from infra.errors import InvalidInput, InvalidMove, NotFound, NotPermitted, Reason
 from infra.roles import Role
 from releases.gates.terms import gates_of
-from releases.models import Promotion, Waiver
+from releases.models import Checkpoint, Promotion, Waiver
 from releases.promotions import NEVER_WAIVED, UNGATED
+from releases.selectors.blocks import rejections_in_force
+from releases.selectors.facts import groups_of_persons
 from releases.selectors.promotions import open_promotions
 from releases.services.promotions.evaluate import evaluate_promotion
 from releases.services.promotions.execute import execute_when_approved
@@ -31,7 +33,10 @@ def waive_gate(
     reason: str,
     lasts: timedelta = DEFAULT_SPAN,
 ) -> Waiver:
-    """Ask for a bypass; nothing changes until a second release manager confirms it."""
+    """Ask for a bypass; nothing changes until a second release manager confirms it.
+
+    InvalidInput for an artifact gate, which is never waived; InvalidMove for a rejected checkpoint.
+    """
     person_id = actor.must_be_person("waive a gate")
     actor.must("waive a gate", Role.RELEASE_MANAGER)
     reason = must_have_text(reason, "The reason of a waiver", at_least=MIN_REASON)
@@ -40,6 +45,7 @@ def waive_gate(
     with transaction.atomic():
         row = locked(promotion.pk)
         must_be_open(row)
+        _must_not_be_rejected(row.checkpoint)
         _must_be_waivable(row, gate_id)
         now = clock.now()
         waiver = Waiver.objects.create(
@@ -70,6 +76,13 @@ def _must_be_waivable(promotion: Promotion, gate_id: str) -> None:
         )
 
 
+def _must_not_be_rejected(checkpoint: Checkpoint) -> None:
+    rejection = rejections_in_force().filter(checkpoint=checkpoint).first()
+    if rejection is not None:
+        sentence = f"{rejection.rejected_by} rejected {checkpoint}: no gate of it can be waived."
+        raise _refused("rejected_checkpoint", sentence)
+
+
 def confirm_waiver(*, actor: Actor, waiver: Waiver) -> Waiver:
     """The second person's signature; what it clears is judged again at once."""
     person_id = actor.must_be_person("confirm a waiver")
@@ -98,11 +111,20 @@ def confirm_waiver(*, actor: Actor, waiver: Waiver) -> Waiver:
 
 def _must_confirm(actor: Actor, waiver: Waiver) -> None:
     if waiver.confirmed_at is not None:
-        raise InvalidMove("waiver_confirmed", f"This waiver was confirmed {waiver.confirmed_at}.")
+        raise _refused("waiver_confirmed", f"This waiver was confirmed {waiver.confirmed_at}.")
+    _must_not_be_rejected(waiver.checkpoint)
     if waiver.expires_at <= clock.now():
-        raise InvalidMove("waiver_expired", f"This waiver ended {waiver.expires_at}: ask again.")
+        raise _refused("waiver_expired", f"This waiver ended {waiver.expires_at}: ask again.")
     if actor.person_id in (waiver.asked_by_id, waiver.checkpoint.owner_id):
         who = "asked for this waiver" if actor.person_id == waiver.asked_by_id else "owns it"
         sentence = f"{actor.name} {who}: a second person has to confirm it."
         reason = Reason(code="second_person_required", sentence=sentence)
         raise NotPermitted("second_person_required", sentence, [reason])
+    groups = groups_of_persons([waiver.asked_by_id]).get(waiver.asked_by_id, frozenset())
+    if Role.RELEASE_MANAGER.value not in groups:
+        sentence = f"{waiver.asked_by} asked for it and is no release manager any more: ask anew."
+        raise _refused("asker_left", sentence)
+
+
+def _refused(code: str, sentence: str) -> InvalidMove:
+    return InvalidMove(code, sentence, [Reason(code=code, sentence=sentence)])
