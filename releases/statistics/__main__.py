@@ -10,6 +10,8 @@ from releases.statistics.methods import METHODS
 
 USAGE = "usage: python -m releases.statistics METHOD < in.json, or --list for the methods"
 
+MAX_DIGITS = 4_000
+
 
 def main(arguments: Sequence[str], source: TextIO, out: TextIO, err: TextIO) -> int:
     """Run one method from `source` to `out`; 0 when done, 2 with one sentence on bad input."""
@@ -34,12 +36,19 @@ def main(arguments: Sequence[str], source: TextIO, out: TextIO, err: TextIO) -> 
 
 def _read(source: TextIO) -> dict[str, Any]:
     try:
-        given = json.load(source, object_pairs_hook=_unique)
+        given = json.load(source, object_pairs_hook=_unique, parse_int=_whole)
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"input: is not one JSON object: {error}") from error
     if not isinstance(given, dict):
         raise ValueError("input: must be one JSON object")
     return given
+
+
+def _whole(digits: str) -> int:
+    # Python refuses more digits, in words for its own users.
+    if len(digits) > MAX_DIGITS:
+        raise ValueError(f"input: holds a whole number of more than {MAX_DIGITS} digits")
+    return int(digits)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -9,8 +9,10 @@ from typing import Any
 
 TYPE_NAMES = {dict: "an object", list: "a list", str: "text", bool: "true or false"}
 
-# Beyond these, squares overflow and arrays outgrow memory: such input is a mistake.
-LARGEST = 1e100
+# Beyond these, products of squares overflow and arrays outgrow memory: such input is a mistake.
+LARGEST = 1e50
+# Nearer to 0, quotients overflow: such input is 0.
+SMALLEST = 1e-50
 LARGEST_COUNT = 10**12
 LARGEST_LOOP = 10**7
 
@@ -23,8 +25,12 @@ def number(
     at_most: float = math.inf,
     above: float = -math.inf,
     below: float = math.inf,
+    smallest: float = SMALLEST,
 ) -> float:
-    """Return value as a finite float inside the bounds, or raise ValueError naming the field."""
+    """Return value as a finite float inside the bounds, or raise ValueError naming the field.
+
+    What is nearer to 0 than `smallest` is 0.
+    """
     if isinstance(value, bool) or not isinstance(value, Real):
         raise ValueError(f"{field}: must be a number, got {shown(value)}")
     try:
@@ -33,6 +39,8 @@ def number(
         raise ValueError(f"{field}: is too large for a number") from error
     if not math.isfinite(result) or abs(result) > LARGEST:
         raise ValueError(f"{field}: must be finite and of a sane size, got {result:g}")
+    if abs(result) < smallest:
+        result = 0.0
     if result < at_least or result <= above:
         bound = f"at least {at_least:g}" if result < at_least else f"above {above:g}"
         raise ValueError(f"{field}: must be {bound}, got {result:g}")
@@ -51,8 +59,9 @@ def count(field: str, value: Any, *, at_least: int = 0, at_most: int = LARGEST_C
 
 
 def confidence_level(value: Any) -> float:
-    """Return a two-sided confidence level strictly between 0 and 1, or raise ValueError."""
-    return number("confidence", value, above=0.0, below=1.0)
+    """Return a two-sided confidence level inside 0..1, or raise ValueError."""
+    # Nearer to an end nothing is left of a quantile.
+    return number("confidence", value, at_least=1e-3, at_most=1 - 1e-12)
 
 
 def shown(value: Any) -> str:

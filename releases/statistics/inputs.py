@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from releases.statistics.checks import (
     LARGEST,
     LARGEST_LOOP,
+    SMALLEST,
     confidence_level,
     count,
     listed,
@@ -37,6 +38,7 @@ def numbers(
         raise ValueError(f"{field}: needs at least {min_count} values, got {len(given)}")
     if isinstance(given, np.ndarray) and given.ndim == 1 and given.dtype.kind in "fiu":
         result = given.astype(np.float64)
+        result[np.abs(result) < SMALLEST] = 0.0
     else:
         result = np.array([number(f"{field}[{i}]", v) for i, v in enumerate(given)], np.float64)
     _check_bounds(field, result, at_least, at_most)
@@ -84,6 +86,7 @@ def _plain_matrix(values: Any, width: int) -> Floats | None:
         result = np.array(values, np.float64).reshape(len(values), width)
     except OverflowError:
         return None
+    result[np.abs(result) < SMALLEST] = 0.0
     return result if np.all(np.abs(result) <= LARGEST) else None
 
 

@@ -41,7 +41,9 @@ def benjamini_hochberg(p: Sequence[float]) -> Adjusted:
 
 def _chances(p: Any) -> list[float]:
     given = enumerate(checks.listed("p", p))
-    return [checks.number(f"p[{at}]", value, at_least=0.0, at_most=1.0) for at, value in given]
+    # A p-value may be as small as it comes.
+    bounds = {"at_least": 0.0, "at_most": 1.0, "smallest": 0.0}
+    return [checks.number(f"p[{at}]", value, **bounds) for at, value in given]
 
 
 def _in_input_order(order: Sequence[int], steps: Iterable[float]) -> Adjusted:

@@ -184,7 +184,4 @@ def z_sum(confidence: float, power: float, n_slices: int = 1) -> float:
 
 def _cases(variance: float, effect: float, design_effect: float, z: float) -> int:
     deff = checks.number("design_effect", design_effect, above=0.0)
-    needed = deff * variance * (z / effect) * (z / effect)
-    if not math.isfinite(needed):
-        raise ValueError("variance: no finite number of cases shows so small an effect")
-    return max(1, math.ceil(needed))
+    return max(1, math.ceil(deff * variance * (z / effect) ** 2))
