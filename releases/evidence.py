@@ -10,9 +10,12 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
+from importlib.metadata import entry_points
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ObjectDoesNotExist
 from django.utils.module_loading import import_string
 
 from infra.errors import DomainError
@@ -29,13 +32,16 @@ from releases.replay.method_inputs import LIVE_KINDS, MethodInput, live_inputs
 from releases.selectors.checkpoints import active_deployments
 from releases.services.manifests import verify_manifest
 
+ENTRY_POINTS = "slipway.evidence"
 _FAILURES = (
     ArithmeticError,
     AttributeError,
     DomainError,
     LookupError,
+    ObjectDoesNotExist,
     ObjectMissing,
     OSError,
+    RuntimeError,
     TypeError,
     ValueError,
 )
@@ -57,7 +63,7 @@ def gather_all(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """What `EVIDENCE_SOURCES` names; `broken` tells of those that could not be loaded."""
+    """What `EVIDENCE_SOURCES` and installed packages name; `broken`: what could not be loaded."""
 
     loaded: tuple[EvidenceSource, ...]
     broken: tuple[str, ...]
@@ -86,11 +92,14 @@ def recordable(evidence: Evidence) -> Evidence:
 
 
 def _new_sources() -> Sources:
+    """Those of the settings first, so that an installed one can't take over a built-in kind."""
+    named = [(path, partial(import_string, path)) for path in settings.EVIDENCE_SOURCES]
+    named += [(point.value, point.load) for point in entry_points(group=ENTRY_POINTS)]
     loaded, broken = [], []
-    for path in settings.EVIDENCE_SOURCES:
+    for path, load in named:
         try:
-            loaded.append(import_string(path)())
-        except ImportError as error:
+            loaded.append(load()())
+        except (AttributeError, ImportError, TypeError) as error:
             broken.append(f"{path} can't be loaded: {error}")
     return Sources(loaded=tuple(loaded), broken=tuple(broken))
 

@@ -99,9 +99,14 @@ def reading_of(
         code=code or _CODES[verdict],
         text=text,
         n_seen=n_seen,
-        observed=observed or {},
+        observed={name: _plain(value) for name, value in (observed or {}).items()},
         required=required or {},
     )
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON has it: an infinite number is its name."""
+    return str(value) if isinstance(value, float) and math.isinf(value) else value
 
 
 def unusable(name: str, why: Unusable) -> Live:

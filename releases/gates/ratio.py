@@ -161,7 +161,7 @@ def _judged(seen: _Seen) -> Live:
             "x1": arms.x1,
             "n1": arms.n1,
             "lo": lo,
-            "hi": hi if math.isfinite(hi) else "inf",
+            "hi": hi,
         },
         required={"ratio_at_most": limit, "min_units": seen.terms.min_units},
     )
