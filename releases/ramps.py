@@ -129,6 +129,11 @@ def is_gradual(policy: Mapping[str, Any]) -> bool:
     return bool(policy.get("ramp") or policy.get("holdback"))
 
 
+def first_share(policy: Mapping[str, Any]) -> int:
+    """The percent that a candidate begins with; 100 where it takes over at once."""
+    return share_at(steps_of(policy.get("ramp") or ()), int(policy.get("holdback") or 0), 0)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
     """One of a policy's guardrails."""

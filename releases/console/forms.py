@@ -48,6 +48,14 @@ class RowForm(forms.Form):
     id = forms.UUIDField()
 
 
+class ApproveStepForm(forms.Form):
+    """Lets a ramp's step go on, as the page showed it."""
+
+    id = forms.UUIDField(widget=forms.HiddenInput)
+    step = forms.IntegerField(min_value=1, widget=forms.HiddenInput)
+    comment = reason_field("Comment")
+
+
 class RollBackForm(forms.Form):
     size = forms.CharField(max_length=40, widget=forms.HiddenInput)
     reason = reason_field()

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.urls import reverse
 
+from infra import clock
 from infra.console.fields import NoForm, WhyForm
 from infra.console.pages import Crumbs, Page
 from infra.roles import Role
@@ -17,12 +18,14 @@ from releases.console.forms import AnswerForm, RowForm, VoteForm, WaiveForm
 from releases.gates.terms import approval_rule
 from releases.models import GateOutcome, Promotion, Release
 from releases.promotions import NEVER_WAIVED, GateReason
+from releases.ramps import WHOLE, first_share
 from releases.replay.method_inputs import LIVE_KINDS
 from releases.selectors import promotions as reads
+from releases.selectors.ramps import RampView, ramp_views
 from releases.services import holds
 from releases.services import promotions as services
 from releases.services.promotions.votes import vote_refusals
-from releases.states import ADMITTING, OPEN_PROMOTIONS, Outcome, PromotionState, Vote
+from releases.states import ADMITTING, OPEN_PROMOTIONS, Arm, Outcome, PromotionState, Vote
 
 _CLEARS = {
     Outcome.FAIL: "Waiting does not clear it: it takes another checkpoint, or a waiver.",
@@ -116,6 +119,8 @@ class PromotionPage(Page):
             "in_voting_group": self.actor.roles & approval_rule(self.promotion.policy).voters,
             "releases": Release.objects.filter(promotion=self.promotion).select_related("stage"),
             "incumbent": self._incumbent(),
+            "first_share": first_share(self.promotion.policy),
+            "ramp": self._ramp(),
         }
 
     def _lines(self, detail: reads.PromotionDetail, is_open: bool) -> list[GateLine]:
@@ -137,15 +142,24 @@ class PromotionPage(Page):
         ]
 
     def _incumbent(self) -> Release | None:
-        """What a promotion would replace."""
-        current = Release.objects.filter(stage=self.promotion.stage_id, ended_at=None)
+        """What a promotion would replace, or serve beside."""
+        current = Release.objects.filter(
+            stage=self.promotion.stage_id, ended_at=None, arm=Arm.INCUMBENT.value
+        )
         size = self.promotion.checkpoint.size
         return current.filter(size=size).select_related("checkpoint").first()
+
+    def _ramp(self) -> RampView | None:
+        """How far its release has come, while it is on its way up."""
+        rows = Release.objects.filter(promotion=self.promotion, ended_at=None)
+        return next(iter(ramp_views(rows, clock.now()).values()), None)
 
     def do_approve(self, data: dict[str, Any]) -> str:
         moved = self._vote(Vote.APPROVE, data)
         if moved.state == PromotionState.PROMOTED:
-            return f"Approved: {moved.checkpoint} is live in {moved.stage} now."
+            release = moved.releases.order_by("-started_at").first()
+            share = f" with {release.share} %" if release and release.share < WHOLE else ""
+            return f"Approved: {moved.checkpoint} is live in {moved.stage} now{share}."
         return "Your approval is recorded."
 
     def do_reject(self, data: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -13,18 +13,21 @@ from infra.roles import Role, role_named
 from releases.models import Checkpoint, Codename, Hold, Promotion, Release, Stage
 from releases.promotions import APPROVALS, Decision, GateReason
 from releases.selectors.blocks import holds_in_force
-from releases.selectors.facts import decisions_of, excluded_persons
+from releases.selectors.facts import decisions_of
+from releases.selectors.nearness import near_to_all
 from releases.selectors.promotions import open_promotions
+from releases.selectors.ramps import RampView, ramp_views
 from releases.selectors.releases import BoardFamily, BoardStage, Queued, board
-from releases.services.releases import last_verified
+from releases.services.releases import would_return
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One size of one stage: who occupies it and what partners call it."""
+    """One size of one stage: who occupies it, what moves there, and what partners call it."""
 
     size: str
     releases: Sequence[Release]
+    ramp: RampView | None
     codenames: Sequence[Codename]
 
 
@@ -58,11 +61,21 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Current:
-    """A size of one stage with what a roll back would bring back."""
+    """A size of one stage with its ramp, and what a roll back would bring back."""
 
     size: str
     releases: Sequence[Release]
+    ramp: RampView | None
     returning: Release | None
+
+    @property
+    def has_candidate(self) -> bool:
+        return len(self.releases) > 1
+
+    @property
+    def leaving(self) -> list[Release]:
+        """What a roll back ends, and holds."""
+        return [row for row in self.releases if self.returning and row.pk != self.returning.pk]
 
 
 def queued() -> list[Queued]:
@@ -89,15 +102,15 @@ def _role(name: str) -> Role | None:
 def waiting(actor: Actor) -> list[Waiting]:
     """Every open promotion, those that this person can move first."""
     found = list(open_promotions())
-    decisions = decisions_of(found, clock.now())
-    rows = [_waiting(actor, row, decisions[row.pk]) for row in found]
+    decisions, near = decisions_of(found, clock.now()), near_to_all(found)
+    me = str(actor.person_id)
+    rows = [_waiting(actor, row, decisions[row.pk], me in near[row.pk]) for row in found]
     return sorted(rows, key=lambda row: not row.is_mine)
 
 
-def _waiting(actor: Actor, promotion: Promotion, decision: Decision) -> Waiting:
-    excluded = str(actor.person_id) in excluded_persons(promotion)
+def _waiting(actor: Actor, promotion: Promotion, decision: Decision, is_near: bool) -> Waiting:
     for reason in decision.unmet:
-        may = reason.kind != APPROVALS or not excluded
+        may = reason.kind != APPROVALS or not is_near
         if decision.machine_clear and reason.human and may and is_asked(actor, reason):
             return Waiting(promotion=promotion, reason=reason, is_mine=True)
     first = next(iter(decision.unmet), None)
@@ -112,13 +125,17 @@ def lanes() -> list[Lanes]:
     holds: dict[UUID | None, list[Hold]] = defaultdict(list)
     for hold in holds_in_force():
         holds[hold.stage_id].append(hold)
-    return [_lanes(family, names, holds) for family in board()]
+    families = board()
+    live = [release for f in families for item in f.stages for release in item.releases]
+    ramps = ramp_views(live, clock.now())
+    return [_lanes(family, names, holds, ramps) for family in families]
 
 
 def _lanes(
     family: BoardFamily,
     names: dict[UUID, list[Codename]],
     holds: dict[UUID | None, list[Hold]],
+    ramps: Mapping[UUID, RampView],
 ) -> Lanes:
     met = {release.size for item in family.stages for release in item.releases}
     met |= {name.size for item in family.stages for name in names[item.stage.pk]}
@@ -126,7 +143,7 @@ def _lanes(
     found = [
         Lane(
             stage=item.stage,
-            cells=[_cell(size, item, names[item.stage.pk]) for size in sizes],
+            cells=[_cell(size, item, names[item.stage.pk], ramps) for size in sizes],
             queue=item.queued,
             holds=holds[item.stage.pk],
         )
@@ -135,12 +152,20 @@ def _lanes(
     return Lanes(family=family.family, lanes=found)
 
 
-def _cell(size: str, item: BoardStage, names: Iterable[Codename]) -> Cell:
+def _cell(
+    size: str, item: BoardStage, names: Iterable[Codename], ramps: Mapping[UUID, RampView]
+) -> Cell:
+    releases = [release for release in item.releases if release.size == size]
     return Cell(
         size=size,
-        releases=[release for release in item.releases if release.size == size],
+        releases=releases,
+        ramp=_ramp_among(releases, ramps),
         codenames=[name for name in names if name.size == size],
     )
+
+
+def _ramp_among(releases: Iterable[Release], ramps: Mapping[UUID, RampView]) -> RampView | None:
+    return next((ramps[row.pk] for row in releases if row.pk in ramps), None)
 
 
 def _open_codenames(names: Iterable[Codename]) -> list[Codename]:
@@ -154,11 +179,13 @@ def current_by_size(stage: Stage) -> list[Current]:
     by_size: dict[str, list[Release]] = defaultdict(list)
     for row in rows.order_by("size", "-arm"):
         by_size[row.size].append(row)
+    ramps = ramp_views([row for found in by_size.values() for row in found], clock.now())
     return [
         Current(
             size=size,
             releases=found,
-            returning=last_verified(stage, size, {row.checkpoint_id for row in found}),
+            ramp=_ramp_among(found, ramps),
+            returning=would_return(stage, size, found),
         )
         for size, found in by_size.items()
     ]

@@ -13,13 +13,13 @@ from infra.console.sections import sections_of
 from infra.errors import NotFound
 from infra.roles import Role
 from releases.console import queries
-from releases.console.forms import RollBackForm
+from releases.console.forms import ApproveStepForm, RollBackForm
 from releases.gates.terms import approval_rule, gates_of
 from releases.models import Release, Stage
 from releases.selectors import pipelines
 from releases.selectors import releases as reads
 from releases.selectors.blocks import holds_in_force
-from releases.services import holds
+from releases.services import holds, ramps
 from releases.services import releases as services
 
 
@@ -31,11 +31,13 @@ class StagePage(Page):
         "halt": RowWhyForm,
         "resume": RowWhyForm,
         "demote": RowWhyForm,
+        "approve_step": ApproveStepForm,
+        "end_ramp": RowWhyForm,
         "roll_back": RollBackForm,
         "hold": WhyForm,
         "lift": RowWhyForm,
     }
-    decisions = frozenset({"resume", "demote"})
+    decisions = frozenset({"resume", "demote", "approve_step", "end_ramp"})
     stage: Stage
 
     def load(self, **kwargs: Any) -> None:
@@ -81,8 +83,24 @@ class StagePage(Page):
 
     def do_demote(self, data: dict[str, Any]) -> str:
         release = self._release(data)
-        services.demote_release(actor=self.actor, release=release, reason=data["reason"])
-        return f"{release.checkpoint} has left {self.stage}."
+        left = services.demote_release(actor=self.actor, release=release, reason=data["reason"])
+        after = reads.current_release(self.stage, left.size)
+        serves = f" {after.checkpoint} serves everybody." if after else ""
+        return f"{release.checkpoint} has left {self.stage}.{serves}"
+
+    def do_approve_step(self, data: dict[str, Any]) -> str:
+        release = self._release(data)
+        after = ramps.approve_step(
+            actor=self.actor, release=release, comment=data["comment"], step=data["step"]
+        )
+        if after.share == release.share:
+            return "Your approval is recorded; the step goes on once nothing else is missing."
+        return f"{after.checkpoint} serves {after.share} % from now on."
+
+    def do_end_ramp(self, data: dict[str, Any]) -> str:
+        release = self._release(data)
+        after = ramps.end_ramp(actor=self.actor, release=release, reason=data["reason"])
+        return f"{after.checkpoint} is the incumbent of {self.stage} and serves everybody."
 
     def do_roll_back(self, data: dict[str, Any]) -> str:
         back = services.roll_back(

@@ -11,13 +11,16 @@ from releases.management.arguments import uuid_of
 from releases.models import Release
 from releases.selectors.pipelines import stage_named
 from releases.selectors.releases import current_release, release_with_id
+from releases.states import Arm
 
 
-def add_release(parser: CommandParser) -> None:
-    """By id, or by the place where it is live."""
+def add_release(parser: CommandParser, arm: Arm = Arm.INCUMBENT) -> None:
+    """By id, or by the place where it is live: on `arm`, unless another one is named."""
     parser.add_argument("release", metavar="RELEASE", nargs="?", default="", help="its id")
     parser.add_argument("--stage", metavar="STAGE", default="", help="where it is live")
     parser.add_argument("--size", metavar="SIZE", default="", help="which one there")
+    arms = [each.value for each in Arm]
+    parser.add_argument("--arm", choices=arms, default=arm.value, help="on which arm")
 
 
 def release_asked(options: dict[str, Any]) -> Release:
@@ -27,9 +30,10 @@ def release_asked(options: dict[str, Any]) -> Release:
     if not (options["stage"] and options["size"]):
         raise InvalidInput("release_missing", "Name the release: its id, or --stage and --size.")
     stage = stage_named(options["stage"])
-    found = current_release(stage, options["size"])
+    found = current_release(stage, options["size"], Arm(options["arm"]))
     if found is None:
-        raise NotFound("nothing_live", f"Nothing of size {options['size']} is live in {stage}.")
+        sentence = f"No {options['arm']} of size {options['size']} is live in {stage}."
+        raise NotFound("nothing_live", sentence)
     return found
 
 

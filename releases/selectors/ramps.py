@@ -53,6 +53,10 @@ class RampView:
         return min(self.ramp.step + 1, self.n_steps)
 
     @property
+    def is_active(self) -> bool:
+        return self.ramp.state in (RampState.RAMPING, RampState.STOPPED)
+
+    @property
     def asks_approval(self) -> bool:
         return self.ramp.state == RampState.RAMPING and Waits.APPROVAL in self.next.waits
 
@@ -103,7 +107,7 @@ def _unsafe(guardrails: Sequence[Guardrail]) -> str:
 def ramps() -> QuerySet[Ramp]:
     """Every ramp with what a line about it needs."""
     return Ramp.objects.select_related(
-        "release__checkpoint__owner", "release__stage__pipeline", "release__promotion"
+        "release__checkpoint__owner", "release__stage__pipeline", "release__promotion__checkpoint"
     )
 
 

@@ -26,6 +26,7 @@ from infra.errors import (
 from infra.roles import Role
 from releases.models import Ramp, RampApproval, Release
 from releases.ramps import WHOLE, share_at
+from releases.selectors.nearness import near_to
 from releases.selectors.ramps import RampView, ramp_of, ramps, views_of
 from releases.selectors.releases import current_release, release_with_id
 from releases.services.arms import give_share, locked_arms
@@ -181,14 +182,16 @@ def _locked_view(ramp_id: UUID, now: datetime) -> RampView:
 
 
 def _must_not_be_near(actor: Actor, ramp: Ramp) -> None:
-    promotion, checkpoint = ramp.release.promotion, ramp.release.checkpoint
-    found = []
-    if checkpoint.owner_id == actor.person_id:
-        sentence = f"{actor.name} owns {checkpoint}: somebody else has to let it go on."
-        found.append(Reason(code="own_checkpoint", sentence=sentence))
-    if promotion is not None and promotion.requested_by_id == actor.person_id:
-        sentence = f"{actor.name} requested its promotion: somebody else has to let it go on."
-        found.append(Reason(code="own_request", sentence=sentence))
+    """The same persons who could not approve the promotion."""
+    promotion = ramp.release.promotion
+    near = near_to(promotion).get(str(actor.person_id), ()) if promotion else ()
+    found = [
+        Reason(
+            code=way.code,
+            sentence=f"{actor.name} {way.why}: somebody else has to let it go on.",
+        )
+        for way in near
+    ]
     if found:
         raise NotPermitted(found[0].code, found[0].sentence, found)
 

@@ -12,7 +12,7 @@ from infra.lifecycles import check_move
 from releases.gates.guarding import shared_confidence
 from releases.gates.options import DEFAULT_CONFIDENCE
 from releases.models import Guardrail, Ramp, Release
-from releases.ramps import guardrails_of, share_at, steps_of
+from releases.ramps import guardrails_of, steps_of
 from releases.states import RAMP_TRANSITIONS, RampState
 
 
@@ -50,11 +50,6 @@ def _at_shared_confidence(options: Mapping[str, Any], n_watches: int) -> dict[st
     """Each one's level under which all of them together rarely stop a good checkpoint."""
     confidence = float(options.get("confidence", DEFAULT_CONFIDENCE))
     return {**options, "confidence": shared_confidence(n_watches, confidence)}
-
-
-def first_share(policy: Mapping[str, Any]) -> int:
-    """The percent that a candidate begins with."""
-    return share_at(steps_of(policy.get("ramp") or ()), int(policy.get("holdback") or 0), 0)
 
 
 def stop_ramp(actor: Actor, release: Release, now: datetime, reason: str) -> None:

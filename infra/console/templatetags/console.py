@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import template
@@ -17,11 +17,11 @@ register = template.Library()
 
 _TONES = {
     "good": "pass live approved promoted completed passed published active better superior "
-    "succeeded yes approve in_suite fresh improvement non_inferior",
+    "succeeded yes approve in_suite fresh improvement non_inferior safe",
     "bad": "fail error halted rejected failed errored worse regression no reject refused revoked "
-    "aborted expired inferior",
-    "warn": "inconclusive stale waiting held evaluating unbound queued ageing saturated",
-    "info": "waived running new draft candidate",
+    "aborted expired inferior harm invalid",
+    "warn": "inconclusive stale waiting held evaluating unbound queued ageing saturated stopped",
+    "info": "waived running new draft candidate ramping watching held_back",
 }
 _TONE_OF = {word: tone for tone, words in _TONES.items() for word in words.split()}
 
@@ -69,6 +69,16 @@ def _distance(seconds: float) -> str:
         if size < limit:
             return words.format(f"{int(size // unit)} {name}")
     return words.format("long")
+
+
+@register.filter
+def span(value: timedelta) -> str:
+    """A span of time in the largest unit that divides it: 90 min, 6 h, 7 d."""
+    seconds = int(value.total_seconds())
+    for size, name in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds and seconds % size == 0:
+            return f"{seconds // size} {name}"
+    return f"{seconds} s"
 
 
 @register.filter
