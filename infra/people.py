@@ -14,8 +14,9 @@ _ROLES = {role.value: role for role in Role}
 
 
 def actor_of_login(login: User) -> Actor:
-    """The person behind a login, with the roles that this login's groups give."""
-    groups = login.groups.values_list("name", flat=True)
+    """The person behind a login, with the roles of this login's groups; who left has none."""
+    has_left = login.person is not None and login.person.left_at is not None
+    groups = [] if has_left else login.groups.values_list("name", flat=True)
     return Actor(
         kind=ActorKind.PERSON,
         id=str(login.person_id or ""),

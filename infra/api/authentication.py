@@ -14,8 +14,10 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from infra.actors import Actor
+from infra.errors import NotPermitted, Reason
 from infra.people import actor_of_login
 from infra.service_keys import actor_of_key
+from infra.sign_ins import is_recent
 
 
 class ServiceKeyAuthentication(BaseAuthentication):
@@ -52,6 +54,25 @@ class IsKnownActor(BasePermission):
 
     def has_permission(self, request: Request, view: Any) -> bool:
         return isinstance(request.auth, Actor)
+
+
+class HasRecentSignIn(BasePermission):
+    """For decisions: a person's session must have proved who they are recently; keys have none.
+
+    The console asks the same, so that a session left open decides nothing by either way.
+    """
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        is_session = isinstance(request.successful_authenticator, ConsoleSessionAuthentication)
+        if is_session and not is_recent(request._request):
+            sentence = "Your sign-in is too old for a decision: give your password again."
+            reason = Reason(code="stale_sign_in", sentence=sentence)
+            raise NotPermitted("stale_sign_in", sentence, [reason])
+        return True
+
+
+# What a view of a decision asks of its caller.
+DECIDES = [IsKnownActor, HasRecentSignIn]
 
 
 def actor_of(request: Request) -> Actor:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 from functools import cached_property
 from typing import Any, ClassVar
 
-from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.paginator import Page as PageOfRows
@@ -20,11 +18,10 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.generic import View
 
-from infra import clock
 from infra.actors import Actor
-from infra.console.sign_in import signed_in_at
 from infra.errors import DomainError, InvalidInput, NotPermitted, Reason
 from infra.people import actor_of_login
+from infra.sign_ins import is_recent
 
 Crumbs = list[tuple[str, str]]
 
@@ -137,11 +134,7 @@ class Page(View):
         raise InvalidInput("invalid_input", "Nothing was changed.", reasons)
 
     def _must_be_fresh(self, name: str) -> None:
-        if name not in self.decisions:
-            return
-        since = signed_in_at(self.request)
-        limit = timedelta(seconds=settings.REAUTHENTICATE_WITHIN_S)
-        if since is None or clock.now() - since > limit:
+        if name in self.decisions and not is_recent(self.request):
             raise StaleSignIn(self.request.get_full_path())
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -17,20 +16,7 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.generic import View
 
-from infra import clock
-
-_MARK = "signed_in_at"
-
-
-def remember_sign_in(request: HttpRequest) -> None:
-    """Note in the session that its person proved who they are just now."""
-    request.session[_MARK] = clock.now().isoformat()
-
-
-def signed_in_at(request: HttpRequest) -> datetime | None:
-    """When this session's person last gave the password; None when that is not known."""
-    kept = request.session.get(_MARK)
-    return datetime.fromisoformat(kept) if kept else None
+from infra.sign_ins import remember_sign_in
 
 
 class SignInForm(AuthenticationForm):

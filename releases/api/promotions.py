@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from infra.api.authentication import actor_of
+from infra.api.authentication import DECIDES, actor_of
 from infra.api.bodies import ReasonIn, checked
 from releases.api.promotion_bodies import (
     AnswerIn,
@@ -83,6 +83,8 @@ class EvaluatePromotion(APIView):
 class AnswerGate(APIView):
     """Answers a gate that only people clear."""
 
+    permission_classes = DECIDES
+
     @extend_schema(request=AnswerIn, responses=PromotionDetailOut)
     def post(self, request: Request, promotion_id: UUID) -> Response:
         """A no blocks; keys are refused."""
@@ -96,6 +98,7 @@ class AnswerGate(APIView):
 class ApprovePromotion(APIView):
     """Approves; the vote that completes the quorum executes the promotion."""
 
+    permission_classes = DECIDES
     choice = Vote.APPROVE
 
     @extend_schema(request=VoteIn, responses=PromotionDetailOut)
@@ -120,6 +123,8 @@ class RejectPromotion(ApprovePromotion):
 class WaiveGate(APIView):
     """Asks for a bypass of one gate."""
 
+    permission_classes = DECIDES
+
     @extend_schema(request=WaiverIn, responses={201: WaiverOut})
     def post(self, request: Request, promotion_id: UUID) -> Response:
         """Nothing changes until a second release manager confirms it."""
@@ -136,6 +141,8 @@ class WaiveGate(APIView):
 
 class ConfirmWaiver(APIView):
     """Signs a waiver as the second person."""
+
+    permission_classes = DECIDES
 
     @extend_schema(request=None, responses=WaiverOut)
     def post(self, request: Request, waiver_id: UUID) -> Response:

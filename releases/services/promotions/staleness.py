@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping
 
 from django.db import transaction
 
-from infra import clock
+from infra import audit, clock
 from infra.actors import Actor
 from releases.gates.contract import Evidence
 from releases.models import Promotion, Stage
 from releases.selectors.facts import newest_evaluations
+from releases.selectors.nearness import POLICY_TAKEN
 from releases.selectors.promotions import OPEN, promotions
 from releases.selectors.staleness import NewPolicy, Stale, changed_inputs, changed_policies
 from releases.services.promotions.evaluate import record
@@ -42,8 +43,20 @@ def policy_changed(*, actor: Actor, stages: Iterable[Stage]) -> list[Stale]:
         found = changed_policies(_locked_rows(stage__in=policies), policies, clock.now())
         for stale in found:
             stale.promotion.save(update_fields=["policy", "policy_digest"])
+            _tell_policy(actor, stale)
             _record(actor, stale, "the stage's policy changed")
         return found
+
+
+def _tell_policy(actor: Actor, stale: Stale) -> None:
+    """Whoever applied it has edited what is judged here, so their vote does not count."""
+    audit.record(
+        actor=actor,
+        action=POLICY_TAKEN,
+        subject=stale.promotion,
+        reason=stale.sentence,
+        after={"policy_digest": stale.promotion.policy_digest},
+    )
 
 
 def _locked_rows(**of: object) -> list[Promotion]:

@@ -112,7 +112,7 @@ def vote_refusals(actor: Actor, promotion: Promotion) -> list[Reason]:
     found = [
         Reason(
             code=way.code,
-            sentence=f"{actor.name} {way.why}: somebody else has to decide about {promotion}.",
+            sentence=f"{actor.name} {way.why}: somebody else has to decide.",
         )
         for way in near_to(promotion).get(str(actor.person_id), ())
     ]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from io import StringIO
 from typing import Any
 
@@ -8,9 +9,7 @@ import pytest
 from django.core.management import call_command
 from rest_framework.test import APIClient
 
-from infra import service_keys
-from infra.actors import Actor
-from infra.models import User
+from infra import clock
 from infra.roles import Scope
 from releases.digests import sha256_of
 from releases.models import Checkpoint, Stage
@@ -19,6 +18,7 @@ from releases.selectors.releases import current_release
 from releases.services.holds import place_hold
 from tests import builders
 from tests.builders import Cast
+from tests.clients import signed_in, with_key
 from tests.releases import story
 
 pytestmark = pytest.mark.django_db
@@ -37,19 +37,6 @@ def to() -> Stage:
 @pytest.fixture
 def candidate(cast: Cast) -> Checkpoint:
     return builders.checkpoint("chat-nano-2", checkpoint_digest=sha256_of("chat-nano-2"))
-
-
-def signed_in(username: str) -> APIClient:
-    client = APIClient()
-    client.force_login(User.objects.get(username=username))
-    return client
-
-
-def key(actor: Actor, *scopes: Scope) -> APIClient:
-    _, text = service_keys.make_service_key(actor=actor, name="ci", scopes=scopes)
-    client = APIClient()
-    client.credentials(HTTP_AUTHORIZATION=f"Bearer {text}")
-    return client
 
 
 def ask(client: APIClient, **fields: Any) -> Any:
@@ -94,7 +81,7 @@ def test_a_refusal_carries_every_reason(cast: Cast, candidate: Checkpoint, to: S
 
 
 def test_a_key_requests_and_never_decides(cast: Cast, candidate: Checkpoint, to: Stage) -> None:
-    client = key(cast.release_manager, Scope.PROMOTE)
+    client = with_key(cast.release_manager, Scope.PROMOTE)
     promotion = ask(client).json()
     assert promotion["requested_by"] == "ci"
     for action, body in (
@@ -111,7 +98,7 @@ def test_a_key_requests_and_never_decides(cast: Cast, candidate: Checkpoint, to:
 def test_a_key_without_the_scope_requests_nothing(
     cast: Cast, candidate: Checkpoint, to: Stage
 ) -> None:
-    assert ask(key(cast.release_manager, Scope.READ)).status_code == 403
+    assert ask(with_key(cast.release_manager, Scope.READ)).status_code == 403
 
 
 def test_what_is_not_there_or_not_right(cast: Cast, candidate: Checkpoint, to: Stage) -> None:
@@ -193,3 +180,23 @@ def test_api_command_and_console_show_the_same_list(
     assert len(shown) == 3
     assert [r["sentence"] for r in api["reasons"]] == shown
     assert [r["sentence"] for r in json.loads(out.getvalue())["reasons"]] == shown
+
+
+def test_a_decision_needs_a_recent_sign_in_over_the_api_too(
+    cast: Cast, candidate: Checkpoint, to: Stage, settings: Any
+) -> None:
+    promotion = ask(signed_in("engineer")).json()
+    waive = {"gate_id": "manual-1", "reason": "The engineer is away this week."}
+    asked = act(signed_in("release_manager"), promotion, "waive", **waive).json()
+    manager = signed_in("second_release_manager")
+    with clock.moved_by(timedelta(seconds=settings.REAUTHENTICATE_WITHIN_S + 1)):
+        answers = [
+            act(manager, promotion, "approve"),
+            act(manager, promotion, "reject", comment="no"),
+            act(manager, promotion, "answer", gate_id="manual-1", yes=True, comment="ok"),
+            act(manager, promotion, "waive", **waive),
+            manager.post(f"/api/waivers/{asked['id']}/confirm/"),
+        ]
+        assert {(a.status_code, a.json()["code"]) for a in answers} == {(403, "stale_sign_in")}
+        assert manager.get(f"/api/promotions/{promotion['id']}/").status_code == 200
+    assert manager.post(f"/api/waivers/{asked['id']}/confirm/").status_code == 200
