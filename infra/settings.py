@@ -265,6 +265,9 @@ POLICY_SOURCES = [
     "evals.policy.SuitePolicy",
 ]
 
+# Who was served by which release, and who had access when: a class that `releases` does not know.
+EXPOSURE_SOURCE = "alpha.history.PartnerExposures"
+
 # Who counts the requests that a release served: `releases` knows of none itself.
 EXPOSURE_COUNTER = "alpha.selectors.requests_served"
 
@@ -277,7 +280,10 @@ BRIEF_SECTIONS = [
     "alpha.console.sections.newest_feedback",
     "alpha.console.sections.traffic_today",
 ]
-CHECKPOINT_SECTIONS = ["evals.console.sections.runs_of_checkpoint"]
+CHECKPOINT_SECTIONS = [
+    "evals.console.sections.runs_of_checkpoint",
+    "alpha.console.sections.served_to",
+]
 STAGE_SECTIONS = ["alpha.console.sections.who_may_call"]
 
 REAUTHENTICATE_WITHIN_S = int(number("SLIPWAY_REAUTHENTICATE_WITHIN_S", 12 * 3600))

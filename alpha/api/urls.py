@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from alpha.api import feedback, grants, keys, partners
+from alpha.api import feedback, grants, history, keys, partners
 
 urlpatterns = [
     path("partners/", partners.Partners.as_view(), name="partners"),
@@ -24,4 +24,5 @@ urlpatterns = [
         "feedback/<uuid:feedback_id>/dismiss/", feedback.Dismiss.as_view(), name="feedback-dismiss"
     ),
     path("feedback/<uuid:feedback_id>/reopen/", feedback.Reopen.as_view(), name="feedback-reopen"),
+    *history.urlpatterns,
 ]

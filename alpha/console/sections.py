@@ -6,12 +6,13 @@ from django.db.models import Count, Q
 from django.urls import reverse
 
 from alpha import selectors
+from alpha.history import exposures_of
 from alpha.models import Feedback, Grant, UsageEvent
 from alpha.states import FeedbackState, UsageState
 from infra import clock
 from infra.actors import Actor
 from infra.console.sections import Section
-from releases.models import Stage
+from releases.models import Checkpoint, Stage
 
 
 def newest_feedback(*, actor: Actor) -> Section:
@@ -46,6 +47,17 @@ def traffic_today(*, actor: Actor) -> Section:
         link=reverse("console-partners"),
         link_text="Partners",
         content={"rows": list(rows[:8])},
+    )
+
+
+def served_to(*, checkpoint: Checkpoint, actor: Actor) -> Section:
+    """Where the checkpoint was live, with which share, and who called it there."""
+    return Section(
+        title="Served to",
+        template="alpha/section_served.html",
+        link=reverse("console-history"),
+        link_text="Look back",
+        content={"stays": exposures_of(checkpoint)},
     )
 
 

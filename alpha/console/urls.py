@@ -6,11 +6,13 @@ from django.urls import URLPattern, path
 
 from alpha.console.calls import CallsPage
 from alpha.console.feedback import FeedbackPage
+from alpha.console.history import HistoryPage
 from alpha.console.partners import PartnerPage, PartnersPage
 
 urlpatterns: list[URLPattern] = [
     path("partners/", PartnersPage.as_view(), name="console-partners"),
     path("partners/<uuid:partner_id>/", PartnerPage.as_view(), name="console-partner"),
     path("calls/", CallsPage.as_view(), name="console-calls"),
+    path("history/", HistoryPage.as_view(), name="console-history"),
     path("feedback/", FeedbackPage.as_view(), name="console-feedback"),
 ]

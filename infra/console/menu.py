@@ -37,6 +37,7 @@ PAGES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         "Trace",
         (
             ("Audit", "history", "console-audit"),
+            ("Look back", "manage_search", "console-history"),
             ("Service keys", "key", "console-service-keys"),
         ),
     ),
