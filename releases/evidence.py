@@ -29,7 +29,7 @@ from releases.gates.soak import wanted
 from releases.models import Answer, Checkpoint, Deployment, Release
 from releases.occupation import Stay, occupation
 from releases.replay.method_inputs import LIVE_KINDS, MethodInput, live_inputs
-from releases.selectors.checkpoints import active_deployments
+from releases.selectors.checkpoints import active_deployments, deployments_input
 from releases.services.manifests import verify_manifest
 
 ENTRY_POINTS = "slipway.evidence"
@@ -139,17 +139,18 @@ class ArtifactEvidence:
     def gather(self, gate: Gate, subject: Subject, now: datetime) -> Evidence:
         """Every file is read again; UpstreamError when the store does not answer."""
         checkpoint = Checkpoint.objects.get(pk=subject.checkpoint_id)
-        files = checkpoint.manifest
+        files, places = checkpoint.manifest, list(active_deployments(checkpoint.pk))
         return Evidence(
             observed={
                 "n_files": len(files),
                 "n_bytes": sum(int(file["size"]) for file in files),
                 "problems": self._problems(checkpoint),
-                "deployments": [_identity(place) for place in active_deployments(checkpoint.pk)],
+                "deployments": [_identity(place) for place in places],
             },
             inputs={
                 f"checkpoint:{checkpoint.name}": checkpoint.checkpoint_digest,
                 f"manifest:{checkpoint.artifact_uri}": checkpoint.manifest_digest,
+                **deployments_input(checkpoint, places),
             },
         )
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.generics import get_object_or_404
 from rest_framework.request import Request
@@ -13,6 +14,7 @@ from rest_framework.views import APIView
 
 from alpha.models import Feedback
 from evals.api.parameters import SUITE_NAME
+from evals.api.stale import MadeStaleOut
 from evals.models import Case
 from evals.selectors import suites
 from evals.services import cases
@@ -45,6 +47,7 @@ class CaseOut(serializers.ModelSerializer):
     version = serializers.IntegerField(source="version.number", read_only=True)
     version_state = serializers.CharField(source="version.state", read_only=True)
     feedback = serializers.UUIDField(source="feedback_id", allow_null=True, read_only=True)
+    made_stale = serializers.SerializerMethodField()
 
     class Meta:
         model = Case
@@ -61,8 +64,13 @@ class CaseOut(serializers.ModelSerializer):
             "source",
             "feedback",
             "digest",
+            "made_stale",
         )
         read_only_fields = fields
+
+    @extend_schema_field(MadeStaleOut(many=True))
+    def get_made_stale(self, case: Case) -> Any:
+        return [stale.as_dict() for stale in self.context["stale"]]
 
 
 class CaseFromFeedback(APIView):
@@ -77,4 +85,5 @@ class CaseFromFeedback(APIView):
             suite=suites.suite_named(data.pop("suite")),
             **data,
         )
-        return Response(CaseOut(made).data, status=201)
+        body = CaseOut(made.case, context={"stale": made.stale}).data
+        return Response(body, status=201)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
@@ -17,6 +17,7 @@ from rest_framework.views import APIView
 
 from evals import formats
 from evals.api.parameters import NAME
+from evals.api.stale import MadeStaleOut
 from evals.formats.contract import SuiteSpec
 from evals.formats.slipway import CASES_FILE, SUITE_FILE
 from evals.models import Suite, SuiteVersion
@@ -89,6 +90,27 @@ class SuiteIn(serializers.Serializer):
     publish = serializers.BooleanField(default=True)
 
 
+class PublishedOut(VersionOut):
+    """The published version, and what went stale by it."""
+
+    made_stale = serializers.SerializerMethodField()
+
+    class Meta(VersionOut.Meta):
+        fields = (*VersionOut.Meta.fields, "made_stale")
+        read_only_fields = fields
+
+    @extend_schema_field(MadeStaleOut(many=True))
+    def get_made_stale(self, version: SuiteVersion) -> Any:
+        return [stale.as_dict() for stale in self.context["stale"]]
+
+
+class PublishPlanOut(serializers.Serializer):
+    """What publishing the draft would do."""
+
+    version = serializers.IntegerField()
+    would_go_stale = MadeStaleOut(many=True)
+
+
 class ImportedOut(serializers.Serializer):
     """What an import made; `is_new` false: the newest version held exactly this already."""
 
@@ -98,6 +120,7 @@ class ImportedOut(serializers.Serializer):
     n_cases = serializers.IntegerField()
     components = serializers.ListField(child=serializers.CharField())
     not_expressible = serializers.ListField(child=serializers.CharField())
+    made_stale = MadeStaleOut(many=True)
 
 
 class RenewIn(ReasonIn):
@@ -130,6 +153,7 @@ class Suites(ListAPIView):
             "n_cases": made.version.n_cases,
             "components": sorted(made.version.components),
             "not_expressible": list(spec.not_expressible),
+            "made_stale": [stale.as_dict() for stale in made.stale],
         }
         return Response(body, status=201 if made.is_new else 200)
 
@@ -163,15 +187,21 @@ class Versions(APIView):
 
 
 class Publish(APIView):
-    """Freezes the open draft; promotions that rest on the older version become stale."""
+    """Freezes the open draft; outcomes that rest on the older version become stale."""
 
-    @extend_schema(parameters=[NAME], request=None, responses=VersionOut)
+    @extend_schema(parameters=[NAME], responses=PublishPlanOut)
+    def get(self, request: Request, name: str) -> Response:
+        """Which, before anything is written."""
+        draft = _draft(name)
+        stale = [found.as_dict() for found in suites.stale_by_draft(draft)]
+        body = {"version": draft.number, "would_go_stale": stale}
+        return Response(PublishPlanOut(body).data)
+
+    @extend_schema(parameters=[NAME], request=None, responses=PublishedOut)
     def post(self, request: Request, name: str) -> Response:
-        suite = suites.suite_named(name)
-        draft = suites.draft(suite)
-        if draft is None:
-            raise InvalidMove("no_draft", f"Suite {name} has no open draft to publish.")
-        return Response(VersionOut(drafts.publish(actor=actor_of(request), draft=draft)).data)
+        """The version, and which they were."""
+        done = drafts.publish(actor=actor_of(request), draft=_draft(name))
+        return Response(PublishedOut(done.version, context={"stale": done.stale}).data)
 
 
 class Discard(APIView):
@@ -193,6 +223,13 @@ class Renew(APIView):
         data = checked(RenewIn, request.data)
         services.renew_suite(actor=actor_of(request), suite=suites.suite_named(name), **data)
         return Response(SuiteOut(_annotated(name)).data)
+
+
+def _draft(name: str) -> SuiteVersion:
+    draft = suites.draft(suites.suite_named(name))
+    if draft is None:
+        raise InvalidMove("no_draft", f"Suite {name} has no open draft to publish.")
+    return draft
 
 
 def _annotated(name: str) -> Suite:

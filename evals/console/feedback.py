@@ -6,6 +6,7 @@ import json
 from typing import Any
 from urllib.parse import urlencode
 
+from django.contrib.messages import warning
 from django.http import HttpResponseRedirect
 from django.urls import reverse
 
@@ -82,7 +83,10 @@ class FeedbackItemPage(Page):
         return list(ordered.distinct("version__suite__name").select_related("version__suite"))
 
     def do_case(self, data: dict[str, Any]) -> HttpResponseRedirect:
-        case = case_from_feedback(actor=self.actor, feedback=self.feedback, **data)
+        made = case_from_feedback(actor=self.actor, feedback=self.feedback, **data)
+        case = made.case
+        for stale in made.stale:
+            warning(self.request, f"Stale by it: {stale.sentence}")
         address = reverse("console-suite", args=[data["suite"].name])
         query = urlencode({"version": case.version.number, "case": case.case_id})
         return HttpResponseRedirect(f"{address}?{query}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.messages import warning
 from django.db.models import QuerySet
 from django.urls import reverse
 
@@ -58,6 +59,7 @@ class SuitePage(Page):
             "draft": draft,
             "newest": newest,
             "changes": reads.diff(newest, draft) if newest and draft else None,
+            "would_go_stale": reads.stale_by_draft(draft) if draft else [],
             "shown": shown,
             "board": scoreboard(newest) if newest else None,
             "cases": page_of(self.request, cases, 25),
@@ -89,8 +91,10 @@ class SuitePage(Page):
         draft = reads.draft(self.suite)
         if draft is None:
             raise NotFound("no_draft", f"{self.suite} has no draft to publish.")
-        version = drafts.publish(actor=self.actor, draft=draft)
-        return f"{version} is published with {version.n_cases} cases."
+        done = drafts.publish(actor=self.actor, draft=draft)
+        for stale in done.stale:
+            warning(self.request, f"Stale by it: {stale.sentence}")
+        return f"{done.version} is published with {done.version.n_cases} cases."
 
     def do_discard(self, data: dict[str, Any]) -> str:
         drafts.discard_draft(actor=self.actor, suite=self.suite, reason=data["reason"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -103,15 +103,23 @@ class SuiteSpec:
 
     def digest(self) -> str:
         """SHA-256 of all that decides a score; the order of the cases does not."""
-        return sha256_of(
-            {
-                "cases": sorted(f"{case.case_id} {case.digest()}" for case in self.cases),
-                "components": sorted(self.components),
-                "graders": self.graders,
-                "policy": policy_as_json(self.policy),
-                "request": self.request,
-            }
-        )
+        return suite_digest(self, ((case.case_id, case.digest()) for case in self.cases))
+
+
+def suite_digest(head: SuiteSpec, cases: Iterable[tuple[str, str]]) -> str:
+    """The digest of a suite whose cases are known by id and digest; those of `head` are not used.
+
+    The order of the cases does not matter.
+    """
+    return sha256_of(
+        {
+            "cases": sorted(f"{case_id} {digest}" for case_id, digest in cases),
+            "components": sorted(head.components),
+            "graders": head.graders,
+            "policy": policy_as_json(head.policy),
+            "request": head.request,
+        }
+    )
 
 
 class SuiteFormat(Protocol):

@@ -9,13 +9,18 @@ from typing import Any
 
 from django.db.models import OuterRef, QuerySet, Subquery
 
-from evals.formats.contract import CaseSpec, SuiteSpec, sha256_of
+from evals.formats.contract import (
+    CaseSpec,
+    SuiteSpec,
+    policy_as_json,
+    sha256_of,
+    suite_digest,
+)
 from evals.graders.contract import GradedCase, Policy
 from evals.models import Case, Suite, SuiteVersion
 from evals.states import CaseSource, VersionState
 from infra.errors import NotFound
-from releases.models import GateOutcome, Promotion
-from releases.states import OPEN_PROMOTIONS
+from releases.selectors.staleness import Stale, stale_by_inputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,22 +150,28 @@ def head_of(version: SuiteVersion) -> SuiteSpec:
 
 def input_digests(version: SuiteVersion, reference: str) -> dict[str, str]:
     """What a gate that names the suite as `reference` (`sql`, or `sql@7`) rests on, by name."""
-    judged = {"graders": version.graders, "policy": version.policy}
+    return _digests(reference, version.digest, version.graders, version.policy)
+
+
+def stale_by_draft(version: SuiteVersion) -> list[Stale]:
+    """What publishing this draft makes stale, by promotion."""
+    cases = version.cases.values_list("case_id", "digest")
+    digest = suite_digest(head_of(version), cases)
+    name = version.suite.name
+    return stale_by_inputs(_digests(name, digest, version.graders, version.policy))
+
+
+def stale_by_import(name: str, suite: SuiteSpec) -> list[Stale]:
+    """What importing and publishing this suite under that name makes stale, by promotion."""
+    policy = policy_as_json(suite.policy)
+    return stale_by_inputs(_digests(name, suite.digest(), suite.graders, policy))
+
+
+def _digests(reference: str, digest: str, graders: Any, policy: Any) -> dict[str, str]:
     return {
-        f"suite {reference}": version.digest,
-        f"graders of {reference}": sha256_of(judged),
+        f"suite {reference}": digest,
+        f"graders of {reference}": sha256_of({"graders": graders, "policy": policy}),
     }
-
-
-def dependents(suite: Suite) -> QuerySet[Promotion]:
-    """Open promotions whose outcomes the next published version makes stale."""
-    resting = GateOutcome.objects.filter(
-        inputs__has_key=f"suite {suite.name}",
-        evaluation__promotion__state__in=[state.value for state in OPEN_PROMOTIONS],
-    )
-    return Promotion.objects.select_related("checkpoint", "stage__pipeline").filter(
-        pk__in=resting.values("evaluation__promotion")
-    )
 
 
 def diff(version_a: SuiteVersion, version_b: SuiteVersion) -> VersionDiff:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
@@ -19,8 +20,17 @@ from infra import audit
 from infra.actors import Actor
 from infra.errors import InvalidInput
 from infra.roles import Role
+from releases.selectors.staleness import Stale
 
 TRIAGERS = (Role.EVAL_OWNER, Role.BEHAVIOUR_REVIEWER, Role.RELEASE_MANAGER)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeCase:
+    """A case made from feedback, and what went stale when its version was published."""
+
+    case: Case
+    stale: Sequence[Stale]
 
 
 def add_case(
@@ -92,7 +102,7 @@ def case_from_feedback(
     cluster: str = "",
     publish: bool = False,
     reason: str = "made into an eval case",
-) -> Case:
+) -> MadeCase:
     """A case in the suite's next version, made from a partner's feedback, in one transaction.
 
     `messages` are what the checkpoint is asked, by default those of the kept transcript; the
@@ -114,14 +124,13 @@ def case_from_feedback(
     with transaction.atomic():
         draft, _ = drafts.ensure_draft(suite)
         row = _append(draft, spec, {}, feedback)
-        stale: list[str] = []
-        if publish:
-            row.version, stale = drafts.freeze(actor, draft)
+        published = drafts.freeze(actor, draft) if publish else None
+        row.version = published.version if published else row.version
         _audit_added(actor, row)
         inbox.mark_in_suite(actor=actor, feedback=feedback, reason=reason)
-        if publish:
-            drafts.audit_published(actor, row.version, stale)
-    return row
+        if published:
+            drafts.audit_published(actor, published)
+    return MadeCase(case=row, stale=published.stale if published else ())
 
 
 def _asked(actor: Actor, feedback: Feedback) -> list[dict[str, Any]]:

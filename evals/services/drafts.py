@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from django.db import transaction
 
@@ -15,6 +16,7 @@ from infra import audit, clock
 from infra.actors import Actor
 from infra.errors import InvalidMove
 from infra.roles import Role, Scope
+from releases.selectors.staleness import Stale
 from releases.services.promotions import inputs_changed
 
 EDITORS = (Role.EVAL_OWNER, Role.RELEASE_MANAGER)
@@ -63,17 +65,28 @@ def discard_draft(*, actor: Actor, suite: Suite, reason: str) -> None:
         version.delete()
 
 
-def publish(*, actor: Actor, draft: SuiteVersion) -> SuiteVersion:
-    """Freeze a draft under its digest; promotions that rest on the older version become stale."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """A draft that was frozen, and what went stale by it."""
+
+    version: SuiteVersion
+    stale: Sequence[Stale]
+
+
+def publish(*, actor: Actor, draft: SuiteVersion) -> Published:
+    """Freeze a draft under its digest; outcomes that rest on the older version become stale.
+
+    `evals.selectors.suites.stale_by_draft` tells which beforehand.
+    """
     must_edit(actor)
     with transaction.atomic():
-        version, stale = freeze(actor, draft)
-        audit_published(actor, version, stale)
-    return version
+        published = freeze(actor, draft)
+        audit_published(actor, published)
+    return published
 
 
-def freeze(actor: Actor, draft: SuiteVersion) -> tuple[SuiteVersion, list[str]]:
-    """The published version, and the promotions that became stale by it; not audited.
+def freeze(actor: Actor, draft: SuiteVersion) -> Published:
+    """The published version, and what became stale by it; not audited.
 
     It locks promotions, so whatever audits in the same transaction does it afterwards: everyone
     takes those two locks in this order.
@@ -96,12 +109,17 @@ def freeze(actor: Actor, draft: SuiteVersion) -> tuple[SuiteVersion, list[str]]:
         digests=reads.input_digests(version, version.suite.name),
         reason=f"{version} was published",
     )
-    return version, [str(promotion) for promotion in touched]
+    return Published(version=version, stale=touched)
 
 
-def audit_published(actor: Actor, version: SuiteVersion, stale: list[str]) -> None:
+def audit_published(actor: Actor, published: Published) -> None:
     """The entry of a version that was frozen in this transaction."""
-    after = {"digest": version.digest, "n_cases": version.n_cases, "made_stale": stale}
+    version = published.version
+    after = {
+        "digest": version.digest,
+        "n_cases": version.n_cases,
+        "made_stale": [stale.sentence for stale in published.stale],
+    }
     audit.record(actor=actor, action="suite.published", subject=version, after=after)
 
 

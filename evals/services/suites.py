@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -15,6 +16,7 @@ from infra import audit, clock, people
 from infra.actors import Actor
 from infra.errors import InvalidInput
 from infra.models import Person
+from releases.selectors.staleness import Stale
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +26,8 @@ class Imported:
     version: SuiteVersion
     is_new: bool
     """False when the newest version held exactly this already, and nothing was written."""
+    stale: Sequence[Stale] = ()
+    """What went stale by it."""
 
 
 def import_suite(*, actor: Actor, name: str, suite: SuiteSpec, publish: bool = True) -> Imported:
@@ -44,16 +48,15 @@ def import_suite(*, actor: Actor, name: str, suite: SuiteSpec, publish: bool = T
         drafts.refuse_open(row)
         version = drafts.new_draft(row, suite)
         drafts.add_cases(version, suite.cases)
-        stale: list[str] = []
-        if publish:
-            version, stale = drafts.freeze(actor, version)
+        published = drafts.freeze(actor, version) if publish else None
+        version = published.version if published else version
         if not is_new_suite:
             _describe(actor, row, suite)
         after = {"version": version.number, "n_cases": len(suite.cases)}
         audit.record(actor=actor, action="suite.imported", subject=version, after=after)
-        if publish:
-            drafts.audit_published(actor, version, stale)
-    return Imported(version=version, is_new=True)
+        if published:
+            drafts.audit_published(actor, published)
+    return Imported(version=version, is_new=True, stale=published.stale if published else ())
 
 
 def renew_suite(*, actor: Actor, suite: Suite, review_by: date, reason: str) -> Suite:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
 from django.db.models import Count, QuerySet
 
 from infra.errors import NotFound
+from releases.digests import sha256_of
 from releases.models import Checkpoint, Deployment, Family, Price, Release
 from releases.states import DeploymentState
 
@@ -50,6 +52,14 @@ def active_deployments(checkpoint_id: UUID) -> QuerySet[Deployment]:
     return Deployment.objects.filter(
         checkpoint_id=checkpoint_id, state=DeploymentState.ACTIVE.value
     ).order_by("created_at")
+
+
+def deployments_input(checkpoint: Checkpoint, places: Iterable[Deployment]) -> dict[str, str]:
+    """Where the checkpoint answers and who answered there, as an input of gates."""
+    known = sorted(
+        [place.base_url, place.upstream_model, sha256_of(place.fingerprint)] for place in places
+    )
+    return {f"deployments:{checkpoint.name}": sha256_of(known)}
 
 
 def price_at(checkpoint_id: UUID, moment: datetime) -> Price | None:

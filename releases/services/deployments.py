@@ -13,6 +13,8 @@ from infra.errors import DomainError, InvalidInput, InvalidMove, UpstreamError
 from infra.lifecycles import check_move
 from infra.roles import Role, Scope
 from releases.models import Checkpoint, Deployment
+from releases.selectors.checkpoints import active_deployments, deployments_input
+from releases.services.promotions import inputs_changed
 from releases.states import DEPLOYMENT_TRANSITIONS, DeploymentState
 
 MIN_REASON = 20
@@ -58,6 +60,7 @@ def disable_deployment(*, actor: Actor, deployment: Deployment, reason: str) -> 
     _need_reason(reason)
     with transaction.atomic():
         _move(deployment, DeploymentState.DISABLED)
+        _moved(actor, deployment, "lost a deployment")
         audit.record(actor=actor, action="deployment.disabled", subject=deployment, reason=reason)
     return deployment
 
@@ -78,6 +81,7 @@ def enable_deployment(
         _move(deployment, DeploymentState.ACTIVE)
         changed = ["fingerprint", "probed_at", "probe_skipped_reason"]
         deployment.save(update_fields=changed)
+        _moved(actor, deployment, "got a deployment back")
         audit.record(
             actor=actor,
             action="deployment.enabled",
@@ -86,6 +90,13 @@ def enable_deployment(
             after=_snapshot(deployment),
         )
     return deployment
+
+
+def _moved(actor: Actor, deployment: Deployment, what: str) -> None:
+    """What was judged with the deployments before goes stale; before the change is audited."""
+    checkpoint = deployment.checkpoint
+    now = deployments_input(checkpoint, active_deployments(checkpoint.pk))
+    inputs_changed(actor=actor, digests=now, reason=f"{checkpoint} {what}")
 
 
 def normal_url(base_url: str) -> str:
@@ -112,6 +123,7 @@ def _insert(actor: Actor, place: Deployment) -> None:
     try:
         with transaction.atomic():
             place.save(force_insert=True)
+            _moved(actor, place, "was deployed at another place")
             audit.record(
                 actor=actor,
                 action="deployment.added",

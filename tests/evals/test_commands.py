@@ -53,6 +53,7 @@ def test_import_prints_what_was_made_and_is_idempotent(folder: Path) -> None:
         "n_cases": 12,
         "components": ["echo", "echo.first", "echo.second"],
         "not_expressible": [],
+        "made_stale": [],
     }
     assert told(*words) == {**first, "is_new": False}
     assert "is echo@1 already" in said(*words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -16,6 +17,7 @@ from evals.services import suites as services
 from infra import clock
 from infra.cli import SlipwayCommand, add_actions
 from infra.errors import InvalidMove
+from releases.selectors.staleness import Stale
 
 
 def import_(parser: CommandParser) -> None:
@@ -24,6 +26,7 @@ def import_(parser: CommandParser) -> None:
     parser.add_argument("path", type=Path)
     parser.add_argument("--name", required=True)
     parser.add_argument("--draft", action="store_true", help="leave it a draft")
+    parser.add_argument("--plan", action="store_true", help="only say what would go stale")
 
 
 def export(parser: CommandParser) -> None:
@@ -40,6 +43,12 @@ def list_(parser: CommandParser) -> None:
 def named(parser: CommandParser) -> None:
     """one suite"""
     parser.add_argument("name")
+
+
+def publish(parser: CommandParser) -> None:
+    """freeze the open draft; outcomes that rest on the older version go stale"""
+    parser.add_argument("name")
+    parser.add_argument("--plan", action="store_true", help="only say what would go stale")
 
 
 def renew(parser: CommandParser) -> None:
@@ -68,7 +77,7 @@ class Command(SlipwayCommand):
                 "list": list_,
                 "show": named,
                 "health": named,
-                "publish": named,
+                "publish": publish,
                 "renew": renew,
                 "discard": discard,
             },
@@ -79,6 +88,9 @@ class Command(SlipwayCommand):
 
     def run_import(self, options: dict[str, Any]) -> dict[str, Any]:
         spec = formats.read(options["format"], options["path"])
+        if options["plan"]:
+            found = suites.stale_by_import(options["name"], spec)
+            return self._plan(options["name"], [] if options["draft"] else found)
         made = services.import_suite(
             actor=self.actor(options),
             name=options["name"],
@@ -90,6 +102,7 @@ class Command(SlipwayCommand):
         self.say(f"{options['name']}: {version.n_cases} cases, {told}")
         for sentence in spec.not_expressible:
             self.say(f"  not expressible: {sentence}")
+        self._say_stale("stale by it", made.stale)
         return {
             "suite": options["name"],
             "version": version.number,
@@ -97,6 +110,7 @@ class Command(SlipwayCommand):
             "n_cases": version.n_cases,
             "components": sorted(version.components),
             "not_expressible": list(spec.not_expressible),
+            "made_stale": [stale.as_dict() for stale in made.stale],
         }
 
     def run_export(self, options: dict[str, Any]) -> dict[str, Any]:
@@ -150,12 +164,29 @@ class Command(SlipwayCommand):
         draft = suites.draft(suite)
         if draft is None:
             raise InvalidMove("no_draft", f"Suite {suite.name} has no open draft to publish.")
-        stale = [str(promotion) for promotion in suites.dependents(suite)]
-        version = drafts.publish(actor=actor, draft=draft)
+        if options["plan"]:
+            return self._plan(suite.name, suites.stale_by_draft(draft))
+        done = drafts.publish(actor=actor, draft=draft)
+        version = done.version
         self.say(f"{version} is published with {version.n_cases} cases")
-        for promotion in stale:
-            self.say(f"  stale by it: {promotion}")
-        return {"suite": suite.name, "version": version.number, "digest": version.digest}
+        self._say_stale("stale by it", done.stale)
+        return {
+            "suite": suite.name,
+            "version": version.number,
+            "digest": version.digest,
+            "made_stale": [stale.as_dict() for stale in done.stale],
+        }
+
+    def _plan(self, suite: str, stale: Sequence[Stale]) -> dict[str, Any]:
+        self._say_stale("would go stale", stale)
+        if not stale:
+            self.say("No outcome of an open promotion would go stale.")
+        self.say("Nothing was written. Leave --plan out to publish it.")
+        return {"suite": suite, "would_go_stale": [found.as_dict() for found in stale]}
+
+    def _say_stale(self, what: str, stale: Sequence[Stale]) -> None:
+        for found in stale:
+            self.say(f"  {what}: {found.sentence}")
 
     def run_renew(self, options: dict[str, Any]) -> dict[str, Any]:
         suite = services.renew_suite(

@@ -66,7 +66,7 @@ def test_one_action_makes_a_case_in_the_next_published_version(
         target="word-x",
         components=["echo.first"],
         publish=True,
-    )
+    ).case
     feedback.refresh_from_db()
     newest = SuiteVersion.objects.get(number=2)
     assert (newest.state, newest.n_cases, made.version_id) == ("published", 4, newest.pk)
@@ -86,7 +86,7 @@ def test_lineage_survives_the_next_draft(version: SuiteVersion, feedback: Feedba
         target="word-x",
         components=["echo.first"],
         publish=True,
-    )
+    ).case
     other = Feedback.objects.create(
         partner=feedback.partner, state="new", comment="again", received_at=clock.now()
     )
@@ -113,7 +113,7 @@ def test_the_messages_come_from_the_transcript_the_partner_agreed_to(
         suite=version.suite,
         target="word-x",
         components=["echo.first"],
-    )
+    ).case
     assert made.input == ASKED
 
 

@@ -56,7 +56,7 @@ def test_edits_go_to_a_draft_that_begins_as_a_copy() -> None:
     assert reads.diff(first, draft).is_empty
     cases.add_case(actor=builders.DEMO, draft=draft, case=builders.case(3))
     cases.remove_case(actor=builders.DEMO, draft=draft, case_id="c00000", reason="mislabelled")
-    second = drafts.publish(actor=builders.DEMO, draft=draft)
+    second = drafts.publish(actor=builders.DEMO, draft=draft).version
     changed = reads.diff(first, second)
     assert (changed.added, changed.removed, changed.changed) == (("c00003",), ("c00000",), ())
     assert (second.number, second.n_cases) == (2, 3)
