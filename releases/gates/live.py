@@ -135,7 +135,7 @@ def always_valid_p(observed: Mapping[str, Any]) -> float:
 
 
 def arms_of(observed: Mapping[str, Any]) -> Arms:
-    """The sums over the strata."""
+    """The sums over the strata; units of late strata count once, in their own batches."""
     strata = _list(observed, "strata")
     sums, is_informative = [0, 0, 0, 0], False
     for at, stratum in enumerate(strata):
@@ -145,6 +145,10 @@ def arms_of(observed: Mapping[str, Any]) -> Arms:
         is_informative |= bool(n0 and n1 and 0 < x0 + x1 < n0 + n1)
         sums = [total + new for total, new in zip(sums, (x0, n0, x1, n1), strict=True)]
     x0, n0, x1, n1 = sums
+    again0, again1 = _counts(observed.get("again"), "again", 2)
+    n0, n1 = n0 - again0, n1 - again1
+    if x0 > n0 or x1 > n1:
+        raise reading.BadEvidence(f"again is {[again0, again1]}, more than the strata hold")
     return Arms(x0=x0, n0=n0, x1=x1, n1=n1, is_informative=is_informative)
 
 

@@ -27,6 +27,7 @@ def arms(
     return {
         "baseline_arm": "rc-1",
         "strata": batches,
+        "again": [0, 0],
         "split": {"counts": [n0, n1], "expected_share": [1 - share, share]},
         "unit": "unit",
         "n_partners": 7,

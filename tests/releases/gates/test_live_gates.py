@@ -88,6 +88,11 @@ LATER = (NOW + timedelta(hours=1)).isoformat()
         (TWICE, alike(until=LATER), ERROR, "is not a time that has passed"),
         (TWICE, alike(strata=[[3, 2, 0, 9]]), ERROR, "more events than units"),
         (TWICE, alike(strata=[[3, 20, 0]]), ERROR, "not 4 counts"),
+        # Units of late strata stand in the strata of their own batches too.
+        (TWICE, alike(again=[20, 10]), PASS, "40 of 1,990 units against 40 of 1,980 on rc-1"),
+        (TWICE, alike(again=[0, 1901]), CANT_TELL, "99 units in the candidate arm, 100 needed"),
+        (TWICE, alike(again=[0, 1990]), ERROR, "more than the strata hold"),
+        (TWICE, alike(again=[0]), ERROR, "not 2 counts"),
         (TWICE, alike(strata=[]), ERROR, "no stratum tells the arms apart"),
         (TWICE, alike(interval=interval(0.5, 1.9, 2.5)), ERROR, "2.5 lies outside 0.5..1.9"),
         (TWICE, alike(interval=interval(0.5, 1.9, None)), ERROR, "estimate is None"),
