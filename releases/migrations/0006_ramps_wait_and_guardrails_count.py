@@ -30,7 +30,7 @@ class Migration(migrations.Migration):
             model_name="guardrail",
             name="worse_since",
             field=models.DateTimeField(
-                help_text="The first of the looks in a row that found the candidate worse.",
+                help_text="When the last batch closed with which the candidate was not worse.",
                 null=True,
             ),
         ),

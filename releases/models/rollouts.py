@@ -112,7 +112,7 @@ class Guardrail(models.Model):
     looked_at = models.DateTimeField(null=True)
     fired_at = models.DateTimeField(null=True)
     worse_since = models.DateTimeField(
-        null=True, help_text="The first of the looks in a row that found the candidate worse."
+        null=True, help_text="When the last batch closed with which the candidate was not worse."
     )
     n_exposed = models.PositiveIntegerField(
         null=True, help_text="Requests that the candidate served from then until it fired."

@@ -131,14 +131,21 @@ def _write(row: Guardrail, seen: Mapping[str, tuple[Watched, Evidence]], now: da
     if found is None:
         return False
     look, evidence = found
+    seen_until = _counted_until(row)
     row.watch, row.sentence = look.watch.value, look.sentence
     row.observed = plain_json(evidence.observed)
     row.n_looks, row.looked_at = row.n_looks + 1, now
     is_worse = look.watch is Watch.HARM or looks_worse(look.observed, look.required)
-    row.worse_since = (row.worse_since or now) if is_worse else None
+    row.worse_since = (row.worse_since or seen_until) if is_worse else None
     row.fired_at = now if look.watch is Watch.HARM else None
     row.save()
     return look.watch is Watch.HARM
+
+
+def _counted_until(row: Guardrail) -> datetime:
+    """Up to when the look before had counted: what is worse now began after that."""
+    until = (row.observed or {}).get("until") if row.looked_at else None
+    return datetime.fromisoformat(until) if until else row.release.started_at
 
 
 def looks_worse(observed: Mapping[str, Any], required: Mapping[str, Any]) -> bool:
@@ -198,7 +205,7 @@ def uncounted() -> QuerySet[Guardrail]:
 
 
 def count_exposed(now: datetime | None = None) -> int:
-    """Count what a candidate served between the first look that found it worse and its stop."""
+    """Count what a candidate served between the last batch that was fine and its stop."""
     moment = now or clock.now()
     rows = list(uncounted().filter(fired_at__lte=moment - SHIPPED_AFTER))
     counter = import_string(settings.EXPOSURE_COUNTER) if rows else None

@@ -24,6 +24,7 @@ def counted(x0: int, n0: int, x1: int, n1: int, lo: float, hi: float) -> dict[st
         "since": "2026-03-02T09:00:00+00:00",
         "until": "2026-03-02T09:30:00+00:00",
         "n_partners": 9,
+        "again": [0, 0],
         "interval": {"lo": lo, "hi": hi, "estimate": estimate, "p_always_valid": 0.5},
     }
 

@@ -241,15 +241,16 @@ def test_what_met_the_harm_is_counted_once_the_events_have_come(
     settings.EXPOSURE_COUNTER = "tests.releases.live.served"
     started(cast)
     for hours, said in ((1, live.EARLY), (2, live.WORSE), (3, live.EARLY), (4, live.WORSE)):
-        told["error_rate"] = said
+        until = NOW + timedelta(hours=hours) - timedelta(minutes=10)
+        told["error_rate"] = {**said, "until": until.isoformat()}
         look(hours)
     told["error_rate"] = live.HARM
     look(5)
     fired = NOW + timedelta(hours=5)
-    assert (rail().worse_since, rail().n_exposed) == (NOW + timedelta(hours=4), None)
+    assert (rail().worse_since, rail().n_exposed) == (NOW + timedelta(minutes=170), None)
     assert count_exposed(fired + SHIPPED_AFTER - timedelta(seconds=1)) == 0 and something_moves()
     assert count_exposed(fired + SHIPPED_AFTER) == 1
-    assert rail().n_exposed == 3600, "one a second from the first worse look until it fired"
+    assert rail().n_exposed == 130 * 60, "one a second from the last good batch until it fired"
     assert count_exposed(fired + SHIPPED_AFTER) == 0 and not something_moves()
 
 
