@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from releases.gates import live, reading
-from releases.gates.live import Interval, Span, Unit, Unusable
+from releases.gates.live import Interval, Span, Unusable
 from releases.gates.live_options import LiveTerms, live_terms
 from releases.gates.live_verdict import (
     Live,
@@ -35,7 +35,6 @@ class _Seen:
     limit_text: str
     interval: Interval
     terms: LiveTerms
-    unit: Unit
     span: Span
     note: str
 
@@ -69,7 +68,6 @@ def read_bound(
             limit_text=limit_text or percent(limit),
             interval=interval,
             terms=terms,
-            unit=unit,
             span=span,
             note=note,
         )
@@ -115,11 +113,11 @@ def _judged(seen: _Seen) -> Live:
     verdict = bound_verdict(seen.interval, seen.limit)
     if seen.n < seen.terms.min_units and verdict is not Verdict.REGRESSION:
         verdict = Verdict.INSUFFICIENT
-    numbers = f"none of {counted(0, seen.unit)} yet"
+    numbers = f"none of {counted(0, seen.terms.per)} yet"
     if seen.n:
         level = f"{100 * seen.terms.confidence:.4g}% anytime range"
         lo, hi = 100 * seen.interval.lo, 100 * seen.interval.hi
-        counts = f"{seen.x:,} of {counted(seen.n, seen.unit)}{seen.note}"
+        counts = f"{seen.x:,} of {counted(seen.n, seen.terms.per)}{seen.note}"
         numbers = f"{percent(seen.x / seen.n)} ({level} {lo:.3g}..{hi:.3g}; {counts})"
     clause = (
         _few(seen)
@@ -129,7 +127,7 @@ def _judged(seen: _Seen) -> Live:
     return reading_of(
         verdict,
         f"{seen.name}: {numbers}, {clause}",
-        n_seen=counted(seen.n, seen.unit),
+        n_seen=counted(seen.n, seen.terms.per),
         observed={"x": seen.x, "n": seen.n, "lo": seen.interval.lo, "hi": seen.interval.hi},
         required={"at_most": seen.limit, "min_units": seen.terms.min_units},
     )
@@ -138,7 +136,7 @@ def _judged(seen: _Seen) -> Live:
 def _few(seen: _Seen) -> str:
     rest = seen.terms.min_units - seen.n
     return (
-        f"{seen.terms.min_units:,} {seen.unit}s needed before anything passes; {rest:,} more"
+        f"{seen.terms.min_units:,} {seen.terms.per}s needed before anything passes; {rest:,} more"
         f"{seen.span.more(rest, seen.n)}"
     )
 
@@ -151,4 +149,4 @@ def _rest(seen: _Seen) -> str:
         seen.terms.expected_units,
         seen.terms.confidence,
     )
-    return more_of(needed, seen.n, f"{seen.unit}s", seen.span.more(needed - seen.n, seen.n))
+    return more_of(needed, seen.n, f"{seen.terms.per}s", seen.span.more(needed - seen.n, seen.n))

@@ -9,7 +9,7 @@ from typing import Any
 
 from releases.gates import live, live_options, reading
 from releases.gates.contract import Evidence, Gate, Verdict
-from releases.gates.live import Interval, Span, Unit, Unusable
+from releases.gates.live import Interval, Span, Unusable
 from releases.gates.live_options import LiveTerms, live_terms
 from releases.gates.live_verdict import (
     Live,
@@ -21,6 +21,7 @@ from releases.gates.live_verdict import (
     ratio_range,
     ratio_verdict,
     reading_of,
+    shown,
     unusable,
 )
 from releases.gates.ratio import nothing_beside, too_few_units
@@ -55,8 +56,8 @@ def read_cost(options: Mapping[str, Any], observed: Mapping[str, Any], now: date
             text = f"cost: {few_partners}"
             return reading_of(Said.INSUFFICIENT, text, code="too_few_partners")
         if "at_most_micros" in options:
-            return _bound(float(options["at_most_micros"]), observed, terms, unit, span)
-        return _ratio(float(options["ratio_at_most"]), observed, terms, unit, span)
+            return _bound(float(options["at_most_micros"]), observed, terms, span)
+        return _ratio(float(options["ratio_at_most"]), observed, terms, span)
     except Unusable as why:
         return unusable("cost", why)
 
@@ -86,9 +87,7 @@ def _checked(interval: Interval | None, estimate: float) -> Interval | None:
     return interval
 
 
-def _ratio(
-    limit: float, observed: Mapping[str, Any], terms: LiveTerms, unit: Unit, span: Span
-) -> Live:
+def _ratio(limit: float, observed: Mapping[str, Any], terms: LiveTerms, span: Span) -> Live:
     if "baseline_arm" not in observed:
         raise reading.BadEvidence("baseline_arm is not there; it is null without an incumbent")
     if observed["baseline_arm"] is None:
@@ -97,7 +96,7 @@ def _ratio(
     _tuned(observed, terms)
     n0, n1 = reading.count(observed, "n0"), reading.count(observed, "n1")
     live.check_split(observed, (n0, n1))
-    few = too_few_units(n0, n1, terms, unit, span, MIN_ON_LOGS)
+    few = too_few_units(n0, n1, terms, span, MIN_ON_LOGS)
     required = {"ratio_at_most": limit, "min_units": max(terms.min_units, MIN_ON_LOGS)}
     if min(n0, n1) < MIN_ON_LOGS:
         return reading_of(Said.INSUFFICIENT, f"cost: {few}", required=required)
@@ -114,13 +113,14 @@ def _ratio(
     se = math.hypot(
         _spread(observed, "sd1") / math.sqrt(n1), _spread(observed, "sd0") / math.sqrt(n0)
     )
-    rest = _rest(se, n0 + n1, math.log(limit) - gap, terms, unit, span)
-    shown = ratio_range(ratios.lo, ratios.hi, terms.confidence)
+    rest = _rest(se, n0 + n1, math.log(limit) - gap, terms, span)
+    ends = ratio_range(ratios.lo, ratios.hi, terms.confidence)
+    clause = ratio_clause(verdict, f"{limit:.4g}x limit", rest)
     return reading_of(
         verdict,
-        f"cost: {math.exp(gap):.3g}x the incumbent's so far ({shown}; geometric mean, "
-        f"{counted(n1, unit)} against {n0:,}), {ratio_clause(verdict, limit, rest)}",
-        n_seen=counted(n0 + n1, unit),
+        f"cost: {shown(math.exp(gap))}x the incumbent's so far ({ends}; geometric mean, "
+        f"{counted(n1, terms.per)} against {n0:,}), {clause}",
+        n_seen=counted(n0 + n1, terms.per),
         observed={"n0": n0, "n1": n1, "lo": ratios.lo, "hi": ratios.hi},
         required=required,
     )
@@ -130,9 +130,7 @@ def _exp(value: float) -> float:
     return math.exp(value) if value < 700 else math.inf
 
 
-def _bound(
-    limit: float, observed: Mapping[str, Any], terms: LiveTerms, unit: Unit, span: Span
-) -> Live:
+def _bound(limit: float, observed: Mapping[str, Any], terms: LiveTerms, span: Span) -> Live:
     found = reading.table(observed, "bound")
     _tuned(found, terms)
     n, least = reading.count(found, "n"), max(terms.min_units, MIN_ON_MONEY)
@@ -140,7 +138,7 @@ def _bound(
     few = ""
     if n < least:
         few = (
-            f"{counted(n, unit)}, {least:,} needed before anything passes; {least - n:,} more"
+            f"{counted(n, terms.per)}, {least:,} needed before anything passes; {least - n:,} more"
             f"{span.more(least - n, n)}"
         )
     if n < MIN_ON_MONEY:
@@ -153,22 +151,22 @@ def _bound(
     if few and verdict is not Said.REGRESSION:
         return reading_of(Said.INSUFFICIENT, f"cost: {few}", required=required)
     se = _spread(found, "sd") / math.sqrt(n)
-    rest = _rest(se, n, limit - mean, terms, unit, span)
+    rest = _rest(se, n, limit - mean, terms, span)
     level = f"{100 * terms.confidence:.4g}% anytime range"
     return reading_of(
         verdict,
-        f"cost: {mean:,.4g} micros a request so far ({level} {interval.lo:,.4g}.."
-        f"{interval.hi:,.4g}; {counted(n, unit)}), "
-        f"{bound_clause(verdict, f'{limit:,.4g} micros', rest)}",
-        n_seen=counted(n, unit),
+        f"cost: {shown(mean)} micros a request so far ({level} {shown(interval.lo)}.."
+        f"{shown(interval.hi)}; {counted(n, terms.per)}), "
+        f"{bound_clause(verdict, f'{shown(limit)} micros', rest)}",
+        n_seen=counted(n, terms.per),
         observed={"n": n, "mean": mean, "lo": interval.lo, "hi": interval.hi},
         required=required,
     )
 
 
-def _rest(se: float, n: int, gap: float, terms: LiveTerms, unit: Unit, span: Span) -> str:
+def _rest(se: float, n: int, gap: float, terms: LiveTerms, span: Span) -> str:
     """What more it takes at the means that were seen."""
     if gap == 0:
         return "; won't settle here"
     needed = n * growth_to_clear(se, n, gap, terms.expected_units, terms.confidence)
-    return more_of(needed, n, f"{unit}s", span.more(needed - n, n))
+    return more_of(needed, n, f"{terms.per}s", span.more(needed - n, n))

@@ -22,6 +22,7 @@ from releases.gates.live_verdict import (
     ratio_range,
     ratio_verdict,
     reading_of,
+    shown,
 )
 from releases.gates.options import DEFAULT_CONFIDENCE
 from releases.gates.ratio import nothing_beside
@@ -149,8 +150,8 @@ def _bound(seen: _Seen, limit: float) -> Live:
     )
     level = f"{100 * seen.confidence:.4g}% CI"
     text = (
-        f"{_NAME}: {rate:.3g} per 1,000 requests ({level} {widened.lo:.3g}..{widened.hi:.3g}; "
-        f"{seen.count} in {seen.exposure:,}){_bursts(seen)}, {clause}"
+        f"{_NAME}: {shown(rate)} per 1,000 requests ({level} {shown(widened.lo)}.."
+        f"{shown(widened.hi)}; {seen.count} in {seen.exposure:,}){_bursts(seen)}, {clause}"
     )
     observed = {"count1": seen.count, "exposure1": seen.exposure, "lo": widened.lo}
     return reading_of(verdict, text, observed=observed, required=required)
@@ -192,9 +193,9 @@ def _none(seen: _Seen, exposure0: int, counts: str, required: Mapping[str, Any])
     """No finding at all: the rates' upper bounds, and no ratio."""
     # Garwood's exact bound of a count of 0.
     most = -1000 * math.log((1 - seen.confidence) / 2)
-    here, there = most / seen.exposure, most / exposure0
+    here, there = shown(most / seen.exposure), shown(most / exposure0)
     text = (
-        f"{_NAME}: none on either arm, at most {here:.3g} per 1,000 here and {there:.3g} there "
+        f"{_NAME}: none on either arm, at most {here} per 1,000 here and {there} there "
         f"({100 * seen.confidence:.4g}% CI), so there is no ratio ({counts})"
     )
     return reading_of(Said.INCONCLUSIVE, text, required=required)
@@ -215,12 +216,14 @@ def _few_or_judged(
         share = seen.exposure / (seen.exposure + exposure0)
         needed = events_at_once(limit / ratio, share, seen.confidence)
         rest = more_of(needed, have, "findings", seen.span.more(needed - have, have))
-    shown = "on the candidate alone" if math.isinf(ratio) else f"{ratio:.3g}x the incumbent's"
+    how = "on the candidate alone"
+    if math.isfinite(ratio):
+        how = f"{shown(ratio)}x the incumbent's"
     span = ratio_range(widened.lo, widened.hi, seen.confidence, "CI")
-    clause = ratio_clause(verdict, limit, rest)
+    clause = ratio_clause(verdict, f"{limit:.4g}x limit", rest)
     return reading_of(
         verdict,
-        f"{_NAME}: {shown} ({span}; {counts}){_bursts(seen)}, {clause}",
+        f"{_NAME}: {how} ({span}; {counts}){_bursts(seen)}, {clause}",
         observed={"count1": seen.count, "count0": count0, "lo": widened.lo},
         required={"ratio_at_most": limit, "min_requests": seen.min_requests},
     )

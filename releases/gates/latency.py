@@ -11,7 +11,7 @@ from releases.gates import live_options, reading
 from releases.gates.bound import read_bound
 from releases.gates.contract import Evidence, Gate, Verdict
 from releases.gates.live_options import live_terms
-from releases.gates.live_verdict import Live
+from releases.gates.live_verdict import Live, shown
 from releases.gates.ratio import RatioLimit, read_ratio
 
 _SHOWN = ("p50", "p95", "p99")
@@ -40,17 +40,22 @@ def read_latency(options: Mapping[str, Any], observed: Mapping[str, Any], now: d
     if threshold <= 0:
         raise reading.BadEvidence(f"threshold_ms is {threshold:g}, not above 0")
     name = f"latency p{100 * live_terms(options).quantile:.4g}"
-    shown = _quantiles(observed)
+    quantiles = _quantiles(observed)
     if "at_most_ms" in options:
         limit = float(options["at_most_ms"])
         if not math.isclose(threshold, limit, rel_tol=1e-9):
             raise reading.BadEvidence(f"slower than {threshold:g} ms counted, asked {limit:g} ms")
         allowed = 1 - live_terms(options).quantile
-        text = f"{100 * allowed:.3g}% slower than {limit:,.4g} ms"
-        return read_bound(name, options, observed, now, allowed, text, f" slower{shown}")
-    slow = float(options["ratio_at_most"]) * threshold
-    note = f"; slower than {slow:,.4g} ms against {threshold:,.4g} ms{shown}"
-    return read_ratio(name, options, observed, now, RatioLimit(odds=1.0), note)
+        text = f"{100 * allowed:.3g}% slower than {shown(limit)} ms"
+        return read_bound(name, options, observed, now, allowed, text, f" slower{quantiles}")
+    ratio = float(options["ratio_at_most"])
+    slow = f"; slower than {shown(ratio * threshold)} ms against {shown(threshold)} ms"
+    against = RatioLimit(
+        odds=1.0,
+        text=f"limit of {ratio:.4g}x the incumbent's",
+        how="slow {}x as often as the incumbent so far",
+    )
+    return read_ratio(name, options, observed, now, against, f"{slow}{quantiles}")
 
 
 def _quantiles(observed: Mapping[str, Any]) -> str:
@@ -60,8 +65,8 @@ def _quantiles(observed: Mapping[str, Any]) -> str:
     if observed["quantiles"] is None:
         return ""
     found = reading.table(observed, "quantiles")
-    shown = [f"{name} {_span(found, name)} ms" for name in _SHOWN if name in found]
-    return f"; {', '.join(shown)}" if shown else ""
+    said = [f"{name} {_span(found, name)} ms" for name in _SHOWN if name in found]
+    return f"; {', '.join(said)}" if said else ""
 
 
 def _span(found: Mapping[str, Any], name: str) -> str:
@@ -72,5 +77,5 @@ def _span(found: Mapping[str, Any], name: str) -> str:
     if lo > hi:
         raise reading.BadEvidence(f"{name} is {lo:g}..{hi:g}")
     if math.isinf(hi):
-        return f"at least {lo:,.3g}" if math.isfinite(lo) else "unknown"
-    return f"{lo:,.3g}..{hi:,.3g}" if math.isfinite(lo) else f"at most {hi:,.3g}"
+        return f"at least {shown(lo)}" if math.isfinite(lo) else "unknown"
+    return f"{shown(lo)}..{shown(hi)}" if math.isfinite(lo) else f"at most {shown(hi)}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from releases.gates.contract import Verdict as GateVerdict
-from releases.gates.live import Interval, Unit, Unusable
+from releases.gates.live import Interval, Unusable
 from releases.states import Outcome, Watch
 from releases.statistics.verdicts import PASSING, Verdict, verdict_of
 from releases.statistics.wording import about
@@ -130,15 +130,14 @@ def _log(value: float) -> float:
     return math.log(value) if value > 0 else -math.inf
 
 
-def ratio_clause(verdict: Verdict, limit: float, rest: str) -> str:
-    """What a ratio means against its limit; `rest` is what more data it would take."""
-    shown = f"{limit:.4g}x limit"
+def ratio_clause(verdict: Verdict, limit: str, rest: str) -> str:
+    """What a ratio means against its `2x limit`; `rest` is what more data it would take."""
     return {
-        Verdict.REGRESSION: f"beyond the {shown}",
-        Verdict.BETTER: f"better than the incumbent, within the {shown}",
-        Verdict.NON_INFERIOR: f"within the {shown}",
-        Verdict.WORSE: f"worse, and not settled against the {shown}{rest}",
-        Verdict.INCONCLUSIVE: f"too early to tell against the {shown}{rest}",
+        Verdict.REGRESSION: f"beyond the {limit}",
+        Verdict.BETTER: f"better than the incumbent, within the {limit}",
+        Verdict.NON_INFERIOR: f"within the {limit}",
+        Verdict.WORSE: f"worse, and not settled against the {limit}{rest}",
+        Verdict.INCONCLUSIVE: f"too early to tell against the {limit}{rest}",
     }[verdict]
 
 
@@ -156,10 +155,10 @@ def ratio_range(lo: float, hi: float, confidence: float, kind: str = "anytime ra
     level = f"{100 * confidence:.4g}% {kind}"
     low, high = lo >= 1 / _FAR, hi <= _FAR
     if low and high:
-        return f"{level} {lo:.3g}..{hi:.3g}"
+        return f"{level} {shown(lo)}..{shown(hi)}"
     if low:
-        return f"{level} at least {lo:.3g}"
-    return f"{level} at most {hi:.3g}" if high else f"{level} none yet"
+        return f"{level} at least {shown(lo)}"
+    return f"{level} at most {shown(hi)}" if high else f"{level} none yet"
 
 
 def more_of(needed: float, have: float, what: str, pace: str) -> str:
@@ -170,6 +169,11 @@ def more_of(needed: float, have: float, what: str, pace: str) -> str:
     return f"; about {about(rest)} more {what}{pace}"
 
 
-def counted(n: int, unit: Unit | str) -> str:
+def counted(n: int, what: str) -> str:
     """`4,950 units`."""
-    return f"{n:,} {unit}{'s' * (n != 1)}"
+    return f"{n:,} {what}{'s' * (n != 1)}"
+
+
+def shown(value: float) -> str:
+    """A number above 0 with three digits, never as a power of ten: `0.583`, `1,234`."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

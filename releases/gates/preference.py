@@ -11,6 +11,7 @@ from typing import Any
 from releases.gates import options, reading
 from releases.gates.contract import Evidence, Gate
 from releases.gates.contract import Verdict as GateVerdict
+from releases.gates.live_verdict import counted
 from releases.states import Outcome
 from releases.statistics.verdicts import Verdict, verdict_of
 from releases.statistics.votes import elo, votes_needed
@@ -139,11 +140,11 @@ def _logistic(value: float) -> float:
 def _too_few(observed: Mapping[str, Any], least: int) -> str:
     n_votes, n_raters = reading.count(observed, "n_votes"), reading.count(observed, "n_raters")
     needed = [
-        f"{least - n_votes:,} more votes" * (n_votes < least),
-        f"{MIN_RATERS - n_raters} more raters" * (n_raters < MIN_RATERS),
+        counted(least - n_votes, "more vote") * (n_votes < least),
+        counted(MIN_RATERS - n_raters, "more rater") * (n_raters < MIN_RATERS),
     ]
     return (
-        f"{n_votes:,} blind votes of {n_raters} raters, too few to judge: "
+        f"{counted(n_votes, 'blind vote')} of {counted(n_raters, 'rater')}, too few to judge: "
         f"{' and '.join(filter(None, needed))} needed: holds."
     )
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from releases.gates import live, reading
-from releases.gates.live import Arms, Interval, Span, Unit, Unusable
+from releases.gates.live import Arms, Interval, Span, Unusable
 from releases.gates.live_options import LiveTerms, live_terms
 from releases.gates.live_verdict import (
     Live,
@@ -23,6 +23,7 @@ from releases.gates.live_verdict import (
     ratio_range,
     ratio_verdict,
     reading_of,
+    shown,
     unusable,
 )
 from releases.statistics.margins import rate_at_odds_ratio
@@ -40,6 +41,13 @@ class RatioLimit:
 
     odds: float
     reference_rate: float | None = None
+    text: str = ""
+    """What it is called; empty: `2x limit`."""
+    how: str = "{}x the incumbent's so far"
+    """How the ratio is said."""
+
+    def __str__(self) -> str:
+        return self.text or f"{self.shown(self.odds):.4g}x limit"
 
     def shown(self, odds: float) -> float:
         """An odds ratio as the ratio of rates at the reference rate."""
@@ -59,7 +67,6 @@ class _Seen:
     terms: LiveTerms
     arms: Arms
     interval: Interval
-    unit: Unit
     span: Span
     note: str
 
@@ -95,7 +102,6 @@ def read_ratio(
             terms=terms,
             arms=arms,
             interval=interval,
-            unit=unit,
             span=span,
             note=note,
         )
@@ -111,7 +117,7 @@ def nothing_beside(name: str) -> Live:
     return reading_of(Verdict.INSUFFICIENT, text, code="no_baseline")
 
 
-def too_few_units(n0: int, n1: int, terms: LiveTerms, unit: str, span: Span, least: int = 0) -> str:
+def too_few_units(n0: int, n1: int, terms: LiveTerms, span: Span, least: int = 0) -> str:
     """What an arm below the minimum sample still needs; empty when both have it."""
     needed = max(terms.min_units, least)
     arm, n = ("incumbent", n0) if n0 < n1 else ("candidate", n1)
@@ -119,7 +125,7 @@ def too_few_units(n0: int, n1: int, terms: LiveTerms, unit: str, span: Span, lea
         return ""
     rest = needed - n
     return (
-        f"{counted(n, unit)} in the {arm} arm, {needed:,} needed before anything passes; "
+        f"{counted(n, terms.per)} in the {arm} arm, {needed:,} needed before anything passes; "
         f"{rest:,} more{span.more(rest, n)}"
     )
 
@@ -145,16 +151,18 @@ def _interval(observed: Mapping[str, Any], arms: Arms) -> Interval:
 def _judged(seen: _Seen) -> Live:
     arms = seen.arms
     verdict = ratio_verdict(seen.interval, seen.limit.odds)
-    few = too_few_units(arms.n0, arms.n1, seen.terms, seen.unit, seen.span)
+    few = too_few_units(arms.n0, arms.n1, seen.terms, seen.span)
     if few and verdict is not Verdict.REGRESSION:
         verdict = Verdict.INSUFFICIENT
     limit = seen.limit.shown(seen.limit.odds)
-    clause = few if verdict is Verdict.INSUFFICIENT else _clause(verdict, limit, seen)
+    clause = few
+    if verdict is not Verdict.INSUFFICIENT:
+        clause = ratio_clause(verdict, str(seen.limit), _rest(seen))
     lo, hi = (seen.limit.shown(end) for end in (seen.interval.lo, seen.interval.hi))
     return reading_of(
         verdict,
         f"{seen.name}: {_numbers(seen, lo, hi)}, {clause}",
-        n_seen=counted(arms.n0 + arms.n1, seen.unit),
+        n_seen=counted(arms.n0 + arms.n1, seen.terms.per),
         observed={
             "x0": arms.x0,
             "n0": arms.n0,
@@ -170,7 +178,7 @@ def _judged(seen: _Seen) -> Live:
 def _numbers(seen: _Seen, lo: float, hi: float) -> str:
     arms, estimate = seen.arms, seen.interval.estimate
     counts = (
-        f"{arms.x1:,} of {counted(arms.n1, seen.unit)} against {arms.x0:,} of {arms.n0:,} on "
+        f"{arms.x1:,} of {counted(arms.n1, seen.terms.per)} against {arms.x0:,} of {arms.n0:,} on "
         f"{seen.baseline}{seen.note}"
     )
     if estimate is None or not arms.is_informative:
@@ -178,12 +186,8 @@ def _numbers(seen: _Seen, lo: float, hi: float) -> str:
     if math.isinf(estimate):
         ratio = "seen on the candidate alone so far"
     else:
-        ratio = f"{seen.limit.shown(estimate):.3g}x the incumbent's so far"
+        ratio = seen.limit.how.format(shown(seen.limit.shown(estimate)))
     return f"{ratio} ({ratio_range(lo, hi, seen.terms.confidence)}; {counts})"
-
-
-def _clause(verdict: Verdict, limit: float, seen: _Seen) -> str:
-    return ratio_clause(verdict, limit, _rest(seen))
 
 
 def _rest(seen: _Seen) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from releases.gates import options, reading
 from releases.gates.contract import Evidence, Gate, Verdict
+from releases.gates.live_verdict import counted
 from releases.states import Outcome
 from releases.statistics.wording import about
 
@@ -113,7 +114,8 @@ def _clause(
     lo, rate, hi = interval
     least = int(gate.options.get("min_conversations", DEFAULT_MIN_CONVERSATIONS))
     if n < least:
-        text = f"too few to judge, {least - n:,} more conversations needed: holds"
+        rest = counted(least - n, "more conversation")
+        text = f"too few to judge, {rest} needed: holds"
         return Outcome.INCONCLUSIVE, "too_few_conversations", text
     if lo > limit:
         return Outcome.FAIL, "beyond_limit", "beyond the limit: blocks"

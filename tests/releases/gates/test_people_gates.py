@@ -177,7 +177,7 @@ BT = {"method": "bradley_terry"}
             {},
             votes(0.54, 0.508, 0.57, n_votes=29, n_raters=3),
             CANT_TELL,
-            "29 blind votes of 3 raters, too few to judge: 1 more votes and 2 more raters needed",
+            "29 blind votes of 3 raters, too few to judge: 1 more vote and 2 more raters needed",
         ),
         ({"min_votes": 1000}, votes(0.54, 0.508, 0.57), CANT_TELL, "240 more votes needed"),
         (
@@ -220,7 +220,7 @@ def modes(*rows: Any) -> dict[str, Any]:
         ({"at_most": 0.015}, modes(mode()), CANT_TELL, "about 2,400 conversations in all would"),
         ({"at_most": 0.02}, modes(mode()), CANT_TELL, "can't tell"),
         ({"at_most": 0.01}, modes(mode()), CANT_TELL, "won't settle here"),
-        ({"at_most": 0.03}, modes(mode(n=99)), CANT_TELL, "1 more conversations needed"),
+        ({"at_most": 0.03}, modes(mode(n=99)), CANT_TELL, "1 more conversation needed"),
         ({"at_most": 0.03}, modes(mode(), mode("loops", 0.2, 0.1, 0.3)), FAIL, "loops: predicted"),
         (
             {"at_most": 0.03, "modes": {"loops": 0.5}},
