@@ -11,6 +11,7 @@ from releases.api import (
     promotions,
     ramps,
     releases,
+    simulation,
 )
 
 urlpatterns = [
@@ -22,4 +23,5 @@ urlpatterns = [
     *ramps.urlpatterns,
     *audit.urlpatterns,
     *decisions.urlpatterns,
+    *simulation.urlpatterns,
 ]

@@ -7,6 +7,7 @@ from django.urls import URLPattern, path
 from releases.console.board import BoardPage, PromotionsPage
 from releases.console.checkpoints import CheckpointPage, CheckpointsPage
 from releases.console.promotion import PromotionPage
+from releases.console.simulate import SimulatePage
 from releases.console.stage import StagePage
 
 urlpatterns: list[URLPattern] = [
@@ -15,5 +16,6 @@ urlpatterns: list[URLPattern] = [
     path("checkpoints/<uuid:checkpoint_id>/", CheckpointPage.as_view(), name="console-checkpoint"),
     path("promotions/", PromotionsPage.as_view(), name="console-promotions"),
     path("promotions/<uuid:promotion_id>/", PromotionPage.as_view(), name="console-promotion"),
+    path("simulate/", SimulatePage.as_view(), name="console-simulate"),
     path("stages/<uuid:stage_id>/", StagePage.as_view(), name="console-stage"),
 ]
