@@ -49,8 +49,8 @@ def look(strata, share=0.5):
         "running": {"lo": looks.lo, "hi": looks.hi},
         # The counts as they were configured: a wrong split is another simulation's matter.
         "split": {"counts": counts, "expected_share": [c / sum(counts) for c in counts]},
-        "since": NOW - timedelta(days=7),
-        "until": NOW,
+        "since": (NOW - timedelta(days=7)).isoformat(),
+        "until": NOW.isoformat(),
         "n_partners": 3,
     }
     return watch("error_rate", OPTIONS, Evidence(observed=observed, live=True), NOW)

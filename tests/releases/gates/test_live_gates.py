@@ -306,7 +306,8 @@ AS_FAST = arms([[100, 2000, 96, 2000]], interval(0.62, 1.5, 0.96))
             {"ratio_at_most": 1.1},
             slow(FASTER),
             PASS,
-            "latency p95: slow 0.59x as often as the incumbent so far (95% anytime range 0.39..0.87; "
+            "latency p95: slow 0.59x as often as the incumbent so far (95% anytime range "
+            "0.39..0.87; "
             "60 of 2,000 units against 100 of 2,000 on rc-1; slower than 880 ms against 800 ms; "
             "p50 310..330 ms, p95 760..845 ms, p99 at least 1,400 ms), better than the incumbent, "
             "within the limit of 1.1x the incumbent's: passes.",
