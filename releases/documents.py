@@ -153,6 +153,8 @@ def error_problems(
             near = difflib.get_close_matches(key, known, 1)
             hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
             yield document.problem([*path, key], f"unknown key; {hint}")
+    elif error.validator == "not":
+        yield document.problem(path, f"{error.instance!r} is a word of Slipway's: choose another")
     elif error.validator == "pattern":
         hint = schema.get("description", f"must match {error.validator_value}")
         yield document.problem(path, f"{error.instance!r}: {hint}")

@@ -58,7 +58,7 @@ def test_another_text_is_no_duration(text: str) -> None:
         ("unknown role", "role: behaviour-reviewer", "role: wizard", "unknown role 'wizard'"),
         ("unknown group", "[release-managers]", "[wizards]", "unknown role 'wizards'"),
         ("stage twice", "name: closed-alpha", "name: internal", "is there twice"),
-        ("reserved id", "kind: artifact", "id: approvals, kind: artifact", "should not be valid"),
+        ("reserved id", "kind: artifact", "id: approvals, kind: artifact", "a word of Slipway's"),
         ("two forms", "after: {all", "after: {k: 1, all", "one of the three"),
         ("too many", "after: {all: [{", "after: {k: 2, of: [{", "k is 2, but 1 stages"),
         ("circle", "stage: internal, soak", "stage: closed-alpha, soak", "goes in a circle"),
