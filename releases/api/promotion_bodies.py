@@ -22,6 +22,9 @@ class PromotionIn(serializers.Serializer):
     checkpoint = serializers.RegexField(f"^{NAME_PATTERN}$")
     stage = serializers.RegexField(STAGE_PATTERN, help_text="pipeline/stage, or stage alone.")
     reason = serializers.CharField(max_length=4000)
+    hotfix = serializers.BooleanField(
+        default=False, help_text="Skips soak and exposure alone, and owes a follow-up."
+    )
 
 
 class PromotionsQuery(serializers.Serializer):
@@ -70,6 +73,13 @@ class GateReasonOut(serializers.Serializer):
     required = serializers.JSONField(allow_null=True)
     owner = serializers.CharField(allow_blank=True)
     clears_at = serializers.DateTimeField(allow_null=True)
+
+
+class ExcludedOut(serializers.Serializer):
+    """A person whose vote does not count on this promotion."""
+
+    person = serializers.CharField()
+    why = serializers.CharField(help_text="After the person's name: owns the checkpoint.")
 
 
 class ApprovalOut(serializers.ModelSerializer):
@@ -132,6 +142,7 @@ class PromotionOut(serializers.ModelSerializer):
     state = serializers.ChoiceField([state.value for state in PromotionState])
     requested_by = serializers.CharField(source="requester_name")
     superseded_by = serializers.UUIDField(source="superseded_by_id", allow_null=True)
+    set = serializers.UUIDField(source="together_id", allow_null=True)
 
     class Meta:
         model = Promotion
@@ -150,6 +161,8 @@ class PromotionOut(serializers.ModelSerializer):
             "decided_at",
             "decision_reason",
             "superseded_by",
+            "hotfix",
+            "set",
         )
 
     def get_stage(self, promotion: Promotion) -> str:
@@ -163,6 +176,7 @@ class PromotionDetailOut(PromotionOut):
     machine_clear = serializers.SerializerMethodField()
     evidence_hash = serializers.SerializerMethodField()
     approvals_needed = serializers.SerializerMethodField()
+    excluded = serializers.SerializerMethodField()
     reasons = serializers.SerializerMethodField()
     approvals = serializers.SerializerMethodField()
     answers = serializers.SerializerMethodField()
@@ -176,6 +190,7 @@ class PromotionDetailOut(PromotionOut):
             "machine_clear",
             "evidence_hash",
             "approvals_needed",
+            "excluded",
             "reasons",
             "approvals",
             "answers",
@@ -200,6 +215,10 @@ class PromotionDetailOut(PromotionOut):
     def get_approvals_needed(self, promotion: Promotion) -> int:
         return self._detail.decision.approvals_needed
 
+    @extend_schema_field(ExcludedOut(many=True))
+    def get_excluded(self, promotion: Promotion) -> Any:
+        return [{"person": name, "why": why} for name, why in self._detail.excluded]
+
     @extend_schema_field(GateReasonOut(many=True))
     def get_reasons(self, promotion: Promotion) -> Any:
         return GateReasonOut(self._detail.decision.reasons, many=True).data
@@ -223,5 +242,8 @@ class PromotionDetailOut(PromotionOut):
 
 def promotion_body(promotion: Promotion) -> Any:
     """The detail of a promotion as every action on it answers."""
-    detail = selectors.promotion_detail(promotion)
-    return PromotionDetailOut(promotion, context={"detail": detail}).data
+    return detail_body(selectors.promotion_detail(promotion))
+
+
+def detail_body(detail: selectors.PromotionDetail) -> Any:
+    return PromotionDetailOut(detail.promotion, context={"detail": detail}).data

@@ -57,6 +57,7 @@ class Promotions(ListAPIView):
             checkpoint=checkpoint_named(asked["checkpoint"]),
             stage=stage_named(asked["stage"]),
             reason=asked["reason"],
+            hotfix=asked["hotfix"],
         )
         return Response(promotion_body(promotion), status=201)
 

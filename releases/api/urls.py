@@ -7,10 +7,13 @@ from releases.api import (
     checkpoints,
     decisions,
     deployments,
+    freezes,
+    line,
     pipelines,
     promotions,
     ramps,
     releases,
+    sets,
     simulation,
 )
 
@@ -23,5 +26,8 @@ urlpatterns = [
     *ramps.urlpatterns,
     *audit.urlpatterns,
     *decisions.urlpatterns,
+    *line.urlpatterns,
+    *freezes.urlpatterns,
+    *sets.urlpatterns,
     *simulation.urlpatterns,
 ]

@@ -80,21 +80,33 @@ def freezes_on(
     return [freeze for freeze in found if freeze.in_force]
 
 
-def freezes_now(now: datetime) -> list[FreezeNow]:
-    """Every freeze that nobody ended, with its window now and the following one."""
-    return [_now(row, now, frozenset(), ahead=True) for row in standing_freezes()]
+def freezes_ahead(stage: Stage, now: datetime) -> list[FreezeNow]:
+    """The freezes of a stage that nobody ended, with the window now and the following one."""
+    found = [as_it_stands(row, now) for row in standing_freezes()]
+    return [freeze for freeze in found if freeze.covers(stage)]
+
+
+def as_it_stands(row: Freeze, now: datetime) -> FreezeNow:
+    """The freeze with its windows; one that was ended has none."""
+    if row.ended_at is not None:
+        return FreezeNow(freeze=row, window=None)
+    return _now(row, now, frozenset(), ahead=True)
+
+
+def freezes() -> QuerySet[Freeze]:
+    """Every freeze by name, ended ones too."""
+    rows = Freeze.objects.order_by("name", "placed_at", "pk")
+    return rows.select_related("owner", "pipeline", "stage__pipeline")
 
 
 def standing_freezes() -> QuerySet[Freeze]:
     """Freezes that nobody ended, by name."""
-    rows = Freeze.objects.filter(ended_at__isnull=True).order_by("name", "placed_at")
-    return rows.select_related("owner", "pipeline", "stage__pipeline")
+    return freezes().filter(ended_at__isnull=True)
 
 
 def freeze_with_id(freeze_id: UUID | str) -> Freeze:
     """That freeze; NotFound."""
-    rows = Freeze.objects.select_related("owner", "pipeline", "stage__pipeline")
-    found = rows.filter(pk=freeze_id).first()
+    found = freezes().filter(pk=freeze_id).first()
     if found is None:
         raise NotFound("no_such_freeze", f"There is no freeze {freeze_id}.")
     return found
