@@ -8,7 +8,7 @@ from django.db import transaction
 
 from infra import audit, clock
 from infra.actors import Actor, system
-from infra.errors import PromotionBlocked
+from infra.errors import PromotionBlocked, Reason
 from infra.roles import Role
 from releases.models import Promotion, Release
 from releases.selectors.promotions import OPEN, as_refusal_reason, decision_of, promotion_with_id
@@ -49,6 +49,9 @@ def execute_promotion(*, actor: Actor, promotion: Promotion) -> Release:
         return release
     row = promotion_with_id(promotion.pk)
     unmet = [as_refusal_reason(reason) for reason in decision_of(row).unmet]
+    if row.state not in OPEN:
+        sentence = f"It has ended: {row.decision_reason}"
+        unmet.insert(0, Reason(code="promotion_ended", sentence=sentence, observed=row.state))
     message = f"{row} can't be executed ({row.state}): {first_sentence(unmet)}"
     raise PromotionBlocked("promotion_blocked", message, unmet)
 
