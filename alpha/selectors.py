@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db.models import Count, Max, Q, QuerySet, Sum
 
-from alpha.models import Cohort, Feedback, Grant, Key, Partner, UsageEvent
-from alpha.states import UsageState
+from alpha.models import (
+    Cohort,
+    Feedback,
+    Finding,
+    FindingReport,
+    Grant,
+    Key,
+    Partner,
+    UsageEvent,
+)
+from alpha.states import FindingState, UsageState
 from infra import clock, ids
 from infra.errors import NotFound
+from releases.gates.severity import Severity
+from releases.models import Checkpoint, Price
+
+_CLOSED = (FindingState.CLOSED.value, FindingState.RECONFIRMED.value)
 
 
 def month_of(request_id: UUID) -> date:
@@ -127,3 +141,91 @@ def inbox(state: str = "", partner: str = "", checkpoint: str = "") -> QuerySet[
     if checkpoint:
         found = found.filter(checkpoint__name=checkpoint)
     return found
+
+
+def findings(state: str = "", severity: str = "", checkpoint: str = "") -> QuerySet[Finding]:
+    """Findings, newest first, narrowed by what is given, with how many remarks speak of each."""
+    found = Finding.objects.select_related("checkpoint", "reporter", "owner", "opened_by")
+    if state:
+        found = found.filter(state=state)
+    if severity:
+        found = found.filter(severity=severity)
+    if checkpoint:
+        found = found.filter(checkpoint__name=checkpoint)
+    return found.annotate(n_reports=Count("reports"))
+
+
+def finding_of(finding_id: UUID) -> Finding:
+    """The finding of that id with whoever had to do with it; NotFound."""
+    related = ("checkpoint__owner", "reporter", "owner", "opened_by", "confirmed_by", "closed_by")
+    found = Finding.objects.select_related(*related, "reconfirmed_by").filter(pk=finding_id).first()
+    if found is None:
+        raise NotFound("no_such_finding", f"No finding {finding_id}. `finding list` shows all.")
+    return found
+
+
+def findings_about(checkpoint: Checkpoint) -> QuerySet[Finding]:
+    """Findings of the checkpoint, and those that remarks about it speak of."""
+    spoken_of = FindingReport.objects.filter(feedback__checkpoint=checkpoint).values("finding")
+    found = Finding.objects.filter(Q(checkpoint=checkpoint) | Q(pk__in=spoken_of))
+    return found.select_related("closed_by", "reporter").order_by("opened_at", "pk")
+
+
+def finding_rows(checkpoint: Checkpoint) -> dict[str, list[dict[str, Any]]]:
+    """What the gate `open_findings` is told, in the shape of `docs/gates.md`."""
+    rows = list(findings_about(checkpoint))
+    closed = [row for row in rows if row.state in _CLOSED]
+    return {
+        "open": [
+            {
+                **_named(row),
+                "state": row.state,
+                "unconfirmed": row.state == FindingState.OPEN.value,
+            }
+            for row in rows
+            if row.state not in _CLOSED
+        ],
+        "closed_by_owner": [
+            {**_named(row), "closed_by": str(row.closed_by)}
+            for row in closed
+            if row.closed_by_id == checkpoint.owner_id
+        ],
+        # What nobody took for a weakness has nothing that could be gone.
+        "unconfirmed": [
+            {**_named(row), "reporter": str(row.reporter)}
+            for row in closed
+            if row.state == FindingState.CLOSED.value and row.confirmed_at and row.reporter_id
+        ],
+    }
+
+
+def _named(row: Finding) -> dict[str, str]:
+    return {"id": str(row.pk), "title": row.title, "severity": row.severity}
+
+
+def findings_reported(
+    release_ids: Iterable[UUID], since: datetime, until: datetime, least: Severity
+) -> dict[str, int]:
+    """Confirmed findings at or above a severity that each partner reported of these releases.
+
+    By the partner's name; a partner's repeats of one finding count once.
+    """
+    rows = (
+        FindingReport.objects.filter(
+            feedback__release__in=list(release_ids),
+            feedback__received_at__gte=since,
+            feedback__received_at__lte=until,
+            finding__confirmed_at__isnull=False,
+            finding__severity__in=[s.value for s in Severity if s.rank >= least.rank],
+        )
+        .order_by()
+        .values("feedback__partner__name")
+        .annotate(n=Count("finding", distinct=True))
+    )
+    return {row["feedback__partner__name"]: row["n"] for row in rows}
+
+
+def currencies_of(checkpoints: Iterable[str]) -> set[str]:
+    """In which currencies these checkpoints have prices."""
+    found = Price.objects.filter(checkpoint__name__in=list(checkpoints)).order_by()
+    return set(found.values_list("currency", flat=True).distinct())

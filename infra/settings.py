@@ -256,6 +256,7 @@ EVIDENCE_SOURCES = [
     "releases.evidence.SoakEvidence",
     "releases.evidence.AnswerEvidence",
     "evals.evidence.EvalEvidence",
+    "alpha.evidence.LiveEvidence",
 ]
 
 # Who knows the names in pipeline files, and what gates can settle: each path names a class.

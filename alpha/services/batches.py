@@ -33,7 +33,6 @@ from alpha.models import TrafficArm, TrafficBatch
 from alpha.services import segments
 from alpha.services.counting import (
     ADD_CALLS,
-    ADD_DOWNS,
     ARMS_OF_REQUESTS,
     ARMS_OF_UNITS,
     LATE_ARMS,
@@ -43,6 +42,7 @@ from alpha.services.counting import (
     TAKE_UNITS,
     WAITING_RELEASES,
 )
+from alpha.services.downs import count_downs
 from alpha.states import Counted
 
 LEAST = 20
@@ -50,6 +50,7 @@ MOST = 200
 # A hundredth of what the partner has shown already: late batches of a long stay are larger.
 _GROWTH = 100
 CHUNK = 20_000
+MOST_DOWNS = 5_000
 # A thumbs-down is counted in the batch, or within the hour, the day or the week after it.
 AGES = (timedelta(hours=1), timedelta(days=1), timedelta(days=7))
 _LOCK = 0x511B0B47
@@ -77,7 +78,7 @@ def close_batches(now: datetime) -> int:
             if not _is_alone():
                 return n_closed
             n_read = _count_calls(now)
-            _run(ADD_DOWNS, {"now": now, "ages": list(AGES), "limit": CHUNK})
+            count_downs(now, AGES, MOST_DOWNS)
             n_closed += sum(1 for _ in _close_all(now))
         if n_read < CHUNK:
             return n_closed

@@ -54,41 +54,6 @@ WITH waiting AS MATERIALIZED (
 SELECT count(*) FROM waiting
 """
 
-# A request id is a UUIDv7: its first 48 bits tell the partition.
-_MONTH = """date_trunc('month', to_timestamp(
-    ('x' || left(replace({id}::text, '-', ''), 12))::bit(48)::bigint / 1000.0
-) AT TIME ZONE 'UTC')::date"""
-
-# A remark waits until its call is counted: it may be known before.
-ADD_DOWNS = f"""
-WITH waiting AS MATERIALIZED (
-    SELECT id, request_id, partner_id, release_id FROM feedback f
-    WHERE thumbs_up IS FALSE AND counted_at IS NULL AND release_id IS NOT NULL AND NOT EXISTS (
-        SELECT 1 FROM landed_call c WHERE c.request_id = f.request_id AND c.segment_id IS NULL
-    )
-    ORDER BY received_at LIMIT %(limit)s
-), about AS (
-    SELECT DISTINCT t.id, b.closed_at
-    FROM waiting w
-    JOIN usage_event u ON u.request_id = w.request_id AND u.partner_id = w.partner_id
-        AND u.month = {_MONTH.format(id="w.request_id")}
-    JOIN traffic_segment s
-        ON (s.candidate_id = u.release_id OR s.incumbent_id = u.release_id)
-        AND u.started_at >= s.counts_from AND (s.until IS NULL OR u.started_at < s.until)
-    JOIN traffic_unit t ON t.stay_id = s.stay_id AND t.unit = u.unit AND t.segment_id = s.id
-    LEFT JOIN traffic_batch b ON b.id = t.batch_id
-), downs AS (
-    UPDATE traffic_unit t SET down_age = CASE
-        WHEN a.closed_at IS NULL THEN 0
-        ELSE 1 + (
-            SELECT count(*) FROM unnest(%(ages)s::interval[]) AS age
-            WHERE %(now)s >= a.closed_at + age
-        ) END
-    FROM about a WHERE t.id = a.id AND t.down_age IS NULL
-)
-UPDATE feedback SET counted_at = %(now)s WHERE id IN (SELECT id FROM waiting)
-"""
-
 OPEN_UNITS = """
 SELECT stay_id, segment_id, partner_id, count(*), min(seen_at) FROM traffic_unit
 WHERE batch_id IS NULL GROUP BY 1, 2, 3 HAVING count(*) >= %(least)s ORDER BY 5, 2, 3

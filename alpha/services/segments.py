@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import connection
 
+from alpha.live import servings
 from alpha.models import TrafficSegment, TrafficStay
-from alpha.traffic import Serving, Setting, Span, spans
-from releases.models import Release, ShareChange
-from releases.states import Arm
+from alpha.traffic import Serving, Span, spans
+from releases.models import Release
 
 BASELINE_CALLS = 20_000
 LEAST_BASELINE_CALLS = 100
@@ -33,32 +32,6 @@ def follow(release_ids: Iterable[UUID]) -> None:
     groups = Release.objects.filter(pk__in=set(release_ids)).values_list("stage_id", "size")
     for stage_id, size in set(groups):
         _follow(stage_id, size)
-
-
-def servings(stage_id: UUID, size: str) -> list[Serving]:
-    """Everything that served the stage for that size, a halt being an end."""
-    settings: dict[UUID, list[Setting]] = defaultdict(list)
-    changes = ShareChange.objects.filter(release__stage_id=stage_id, release__size=size)
-    for release_id, at, arm, share in changes.order_by("at", "pk").values_list(
-        "release_id", "at", "arm", "share"
-    ):
-        settings[release_id].append(Setting(at=at, arm=Arm(arm), share=share))
-    return [
-        _serving(release, settings.get(release.pk, []))
-        for release in Release.objects.filter(stage_id=stage_id, size=size)
-    ]
-
-
-def _serving(release: Release, settings: list[Setting]) -> Serving:
-    ends = [at for at in (release.halted_at, release.ended_at) if at is not None]
-    first = Setting(at=release.started_at, arm=Arm(release.arm), share=release.share)
-    return Serving(
-        release_id=release.pk,
-        checkpoint_id=release.checkpoint_id,
-        since=release.started_at,
-        until=min(ends, default=None),
-        settings=tuple(settings) or (first,),
-    )
 
 
 def _follow(stage_id: UUID, size: str) -> None:
