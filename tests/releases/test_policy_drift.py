@@ -57,7 +57,7 @@ def test_a_gate_is_touched_by_its_own_definition_alone(
 
 
 def test_a_live_gate_that_names_its_stage_does_not_move_with_the_way_in() -> None:
-    gates = {"gates": [{**RATE, "stage": "alpha"}]}
+    gates = {"gates": [SOAK, {**RATE, "stage": "alpha"}]}
     after = {"after": {"all": [{"stage": "beta"}]}}
     assert drift({**BEFORE, **gates}, {**BEFORE, **gates, **after}).changed == ()
 
