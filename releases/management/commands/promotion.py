@@ -10,7 +10,7 @@ from django.core.management.base import CommandParser
 from infra.cli import SlipwayCommand, add_actions
 from releases.management.arguments import uuid_of
 from releases.models import Promotion
-from releases.promotions import GateReason
+from releases.promotions import Decision, GateReason
 from releases.selectors import promotions as selectors
 from releases.selectors.checkpoints import checkpoint_named
 from releases.selectors.pipelines import stage_named
@@ -42,13 +42,18 @@ class Command(SlipwayCommand):
         return getattr(self, f"run_{options['action']}")(options)
 
     def run_request(self, options: dict[str, Any]) -> Any:
-        promotion = services.request_promotion(
-            actor=self.actor(options),
-            checkpoint=checkpoint_named(options["checkpoint"]),
-            stage=stage_named(options["stage"]),
-            reason=options["reason"],
-        )
-        return self._told(promotion)
+        first = checkpoint_named(options["checkpoint"])
+        others = [checkpoint_named(name) for name in options["with"]]
+        asked: dict[str, Any] = {
+            "actor": self.actor(options),
+            "stage": stage_named(options["stage"]),
+            "reason": options["reason"],
+            "hotfix": options["hotfix"],
+        }
+        if not others:
+            return self._told(services.request_promotion(checkpoint=first, **asked))
+        members = services.request_set(checkpoints=[first, *others], **asked)
+        return {"set": str(members[0].together_id), "promotions": [self._told(m) for m in members]}
 
     def run_show(self, options: dict[str, Any]) -> Any:
         return self._told(_promotion(options))
@@ -118,17 +123,22 @@ class Command(SlipwayCommand):
             self.say(f"  {_mark(reason)} {reason.gate_id:<24} {reason.sentence}")
         if promotion.decision_reason:
             self.say(f"  {promotion.decision_reason}")
-        reasons = [
-            selectors.as_refusal_reason(reason).as_dict() | {"shadow": reason.shadow}
-            for reason in decision.reasons
-        ]
-        return _as_dict(promotion) | {
-            "admits": decision.admits,
-            "machine_clear": decision.machine_clear,
-            "evidence_hash": decision.evidence_hash,
-            "approvals_needed": decision.approvals_needed,
-            "reasons": reasons,
-        }
+        return told(promotion, decision)
+
+
+def told(promotion: Promotion, decision: Decision) -> dict[str, Any]:
+    """What `--json` prints of a promotion."""
+    reasons = [
+        selectors.as_refusal_reason(reason).as_dict() | {"shadow": reason.shadow}
+        for reason in decision.reasons
+    ]
+    return _as_dict(promotion) | {
+        "admits": decision.admits,
+        "machine_clear": decision.machine_clear,
+        "evidence_hash": decision.evidence_hash,
+        "approvals_needed": decision.approvals_needed,
+        "reasons": reasons,
+    }
 
 
 def _mark(reason: GateReason) -> str:
@@ -151,6 +161,8 @@ def _as_dict(promotion: Promotion) -> dict[str, Any]:
         "requested_at": promotion.requested_at.isoformat(),
         "expires_at": promotion.expires_at.isoformat(),
         "decision_reason": promotion.decision_reason,
+        "hotfix": promotion.hotfix,
+        "set": str(promotion.together_id) if promotion.together_id else None,
     }
 
 
@@ -158,6 +170,16 @@ def _request(parser: CommandParser) -> None:
     """Ask to move CHECKPOINT into STAGE"""
     parser.add_argument("checkpoint", metavar="CHECKPOINT")
     parser.add_argument("stage", metavar="STAGE", help="stage, or pipeline/stage")
+    parser.add_argument(
+        "--with",
+        action="append",
+        default=[],
+        metavar="CHECKPOINT",
+        help="another size that moves together with it, or not at all",
+    )
+    parser.add_argument(
+        "--hotfix", action="store_true", help="skip soak and exposure, and owe a follow-up"
+    )
     parser.add_argument("--reason", required=True)
 
 
