@@ -112,7 +112,7 @@ class PromotionPage(Page):
         return {
             "detail": detail,
             "promotion": self.promotion,
-            "lines": self._lines(detail, is_open),
+            "lines": self.lines(detail),
             "is_open": is_open,
             "rule": approval_rule(self.promotion.policy),
             "vote_refusals": vote_refusals(self.actor, self.promotion) if is_open else [],
@@ -123,7 +123,9 @@ class PromotionPage(Page):
             "ramp": self._ramp(),
         }
 
-    def _lines(self, detail: reads.PromotionDetail, is_open: bool) -> list[GateLine]:
+    def lines(self, detail: reads.PromotionDetail) -> list[GateLine]:
+        """The checklist's gates, in their order."""
+        is_open = PromotionState(detail.promotion.state) in OPEN_PROMOTIONS
         rows = {}
         if detail.evaluation is not None:
             rows = {row.gate_id: row for row in detail.evaluation.outcomes.all()}

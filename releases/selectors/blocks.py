@@ -65,7 +65,7 @@ def _holds(moves: Sequence[Move]) -> dict[UUID, list[BlockFact]]:
     on = Q(checkpoint__in={m.checkpoint.pk for m in moves}) | Q(
         stage__in={m.stage.pk for m in moves}
     )
-    for hold in holds_in_force().filter(on).order_by("placed_at"):
+    for hold in holds_in_force().filter(on).order_by("placed_at", "pk"):
         subject = hold.checkpoint or hold.stage
         owner = hold.owner.name if hold.owner else "Slipway"
         sentence = f"{subject} is held by {owner}: “{hold.reason}”."
@@ -167,7 +167,7 @@ def rejections_in_force() -> QuerySet[Rejection]:
 
 def follow_ups_owed() -> QuerySet[FollowUp]:
     """What hotfixes still owe, the oldest first."""
-    rows = FollowUp.objects.filter(done_at__isnull=True).order_by("due_at")
+    rows = FollowUp.objects.filter(done_at__isnull=True).order_by("due_at", "pk")
     return rows.select_related("promotion__checkpoint", "promotion__stage__pipeline")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -55,7 +55,8 @@ def facts_of_all(
     rows = [member for found in members.values() for member in found]
     if not rows:
         return facts
-    alone = _concluded(rows, _facts_without_sets(rows, now), now)
+    judged = _concluded(rows, _facts_without_sets(rows, now), now)
+    alone = {key: standing.decision for key, standing in judged.items()}
     for promotion in promotions:
         waiting = tuple(waits_for(promotion, members, alone))
         blocks = sorted(facts[promotion.pk].blocks + waiting, key=lambda b: _BLOCKS.index(b.block))
@@ -113,9 +114,9 @@ def _votes(promotions: Sequence[Promotion]) -> dict[UUID, list[VoteFact]]:
     found: dict[UUID, list[VoteFact]] = defaultdict(list)
     going = {row.pk for row in promotions if row.state in OPEN_PROMOTIONS}
     approvals = list(
-        Approval.objects.filter(
-            promotion__in=[p.pk for p in promotions], voided_at__isnull=True
-        ).select_related("person")
+        Approval.objects.filter(promotion__in=[p.pk for p in promotions], voided_at__isnull=True)
+        .select_related("person")
+        .order_by("voted_at", "pk")
     )
     groups = groups_of_persons(
         approval.person_id for approval in approvals if approval.promotion_id in going
@@ -142,7 +143,7 @@ def _waivers(promotions: Sequence[Promotion]) -> dict[Pair, list[WaiverFact]]:
         stage__in={p.stage_id for p in promotions},
         confirmed_by__isnull=False,
     ).select_related("asked_by", "confirmed_by")
-    for row in rows:
+    for row in rows.order_by("-asked_at", "pk"):
         fact = WaiverFact(
             gate_id=row.gate_id,
             reason=row.reason,
@@ -184,19 +185,35 @@ def reason_of_row(row: GateOutcome) -> GateReason:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A promotion's newest evaluation, the facts of now, and what both say."""
+
+    evaluation: Evaluation | None
+    facts: Facts
+    decision: Decision
+
+
+def standings(promotions: Sequence[Promotion], now: datetime) -> dict[UUID, Standing]:
+    """Where each promotion stands; a constant number of queries, however many there are."""
+    return _concluded(promotions, facts_of_all(promotions, now), now)
+
+
 def decisions_of(promotions: Sequence[Promotion], now: datetime) -> dict[UUID, Decision]:
     """What the recorded outcomes, today's votes and today's holds say of each promotion."""
-    return _concluded(promotions, facts_of_all(promotions, now), now)
+    return {key: standing.decision for key, standing in standings(promotions, now).items()}
 
 
 def _concluded(
     promotions: Sequence[Promotion], facts: dict[UUID, Facts], now: datetime
-) -> dict[UUID, Decision]:
+) -> dict[UUID, Standing]:
     newest = newest_evaluations(facts)
-    return {
-        promotion.pk: conclude(_frozen_gates(newest.get(promotion.pk)), facts[promotion.pk], now)
-        for promotion in promotions
-    }
+    found = {}
+    for promotion in promotions:
+        evaluation, said = newest.get(promotion.pk), facts[promotion.pk]
+        decision = conclude(_frozen_gates(evaluation), said, now)
+        found[promotion.pk] = Standing(evaluation=evaluation, facts=said, decision=decision)
+    return found
 
 
 def _frozen_gates(evaluation: Evaluation | None) -> tuple[GateReason, ...]:

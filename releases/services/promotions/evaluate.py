@@ -167,14 +167,15 @@ def _write(
         evidence_hash=decision.evidence_hash,
     )
     GateOutcome.objects.bulk_create(
-        _outcome(evaluation, position, gate, evidence.get(gate.gate_id, Evidence()))
+        outcome_row(evaluation, position, gate, evidence.get(gate.gate_id, Evidence()))
         for position, gate in enumerate(decision.gates)
     )
 
 
-def _outcome(
+def outcome_row(
     evaluation: Evaluation, position: int, gate: GateReason, evidence: Evidence
 ) -> GateOutcome:
+    """A gate's answer frozen, with the numbers that it was given, or why there were none."""
     numbers = evidence.observed
     if numbers is None or evidence.problem:
         said = {"problem": evidence.problem, "missing": evidence.missing}
