@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -141,15 +142,23 @@ def measure_pages() -> dict[str, dict[str, float]]:
 
     from infra.models import User
     from releases.models import Promotion
+    from tests import builders
+    from tests.releases import crowded
 
     anonymous, manager = (Client(SERVER_NAME="localhost") for _ in range(2))
     manager.force_login(User.objects.get(username="release_manager"))
-    promotion = reverse("console-promotion", args=[Promotion.objects.latest("requested_at").pk])
+    latest = Promotion.objects.latest("requested_at").pk
+    crowd = crowded.promotion(builders.cast(), 59, "crowded").pk
+    pages = {
+        "promotion": reverse("console-promotion", args=[latest]),
+        "60 reasons": reverse("console-promotion", args=[crowd]),
+        "60 in JSON": reverse("promotion", args=[crowd]),
+    }
     return {
         "sign-in": _measure(lambda: anonymous.get(reverse("admin:login"))),
         "brief": _measure(lambda: manager.get(reverse("admin:index"))),
         "board": _measure(lambda: manager.get(reverse("console-board"))),
-        "promotion": _measure(lambda: manager.get(promotion)),
+        **{name: _measure(partial(manager.get, path)) for name, path in pages.items()},
     }
 
 
