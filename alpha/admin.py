@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from alpha.models import Cohort, Feedback, Grant, Key, Partner, Transcript
+from alpha.models import Cohort, Feedback, Finding, Grant, Key, Partner, Transcript
 from infra.admin import RecordAdmin
 
 
@@ -41,6 +41,14 @@ class FeedbackAdmin(RecordAdmin):
     list_filter = ("state", "source")
     search_fields = ("partner__name", "comment")
     list_select_related = ("partner", "checkpoint")
+
+
+@admin.register(Finding)
+class FindingAdmin(RecordAdmin):
+    list_display = ("title", "severity", "state", "checkpoint", "reporter", "opened_at")
+    list_filter = ("state", "severity")
+    search_fields = ("title", "checkpoint__name")
+    list_select_related = ("checkpoint", "reporter")
 
 
 @admin.register(Transcript)

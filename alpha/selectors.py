@@ -152,7 +152,7 @@ def findings(state: str = "", severity: str = "", checkpoint: str = "") -> Query
         found = found.filter(severity=severity)
     if checkpoint:
         found = found.filter(checkpoint__name=checkpoint)
-    return found.annotate(n_reports=Count("reports"))
+    return found.annotate(n_reports=Count("reports")).order_by("-opened_at", "-pk")
 
 
 def finding_of(finding_id: UUID) -> Finding:

@@ -216,6 +216,7 @@ SPECTACULAR_SETTINGS = {
                 releases.states.ReleaseState,
                 releases.states.DeploymentState,
                 alpha.states.FeedbackState,
+                alpha.states.FindingState,
                 evals.states.RunState,
                 evals.states.ResultState,
                 evals.states.VersionState,

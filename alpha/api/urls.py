@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from alpha.api import feedback, grants, history, keys, partners
+from alpha.api import feedback, findings, grants, history, keys, partners
 
 urlpatterns = [
     path("partners/", partners.Partners.as_view(), name="partners"),
@@ -25,4 +25,24 @@ urlpatterns = [
     ),
     path("feedback/<uuid:feedback_id>/reopen/", feedback.Reopen.as_view(), name="feedback-reopen"),
     *history.urlpatterns,
+    path("findings/", findings.Findings.as_view(), name="findings"),
+    path("findings/<uuid:finding_id>/", findings.FindingDetail.as_view(), name="finding"),
+    path(
+        "findings/<uuid:finding_id>/feedback/",
+        findings.LinkFeedback.as_view(),
+        name="finding-feedback",
+    ),
+    path(
+        "findings/<uuid:finding_id>/confirm/",
+        findings.ConfirmFinding.as_view(),
+        name="finding-confirm",
+    ),
+    path(
+        "findings/<uuid:finding_id>/close/", findings.CloseFinding.as_view(), name="finding-close"
+    ),
+    path(
+        "findings/<uuid:finding_id>/reconfirm/",
+        findings.ReconfirmFinding.as_view(),
+        name="finding-reconfirm",
+    ),
 ]

@@ -6,6 +6,7 @@ from django.urls import URLPattern, path
 
 from alpha.console.calls import CallsPage
 from alpha.console.feedback import FeedbackPage
+from alpha.console.findings import FindingPage, FindingsPage
 from alpha.console.history import HistoryPage
 from alpha.console.partners import PartnerPage, PartnersPage
 
@@ -15,4 +16,6 @@ urlpatterns: list[URLPattern] = [
     path("calls/", CallsPage.as_view(), name="console-calls"),
     path("history/", HistoryPage.as_view(), name="console-history"),
     path("feedback/", FeedbackPage.as_view(), name="console-feedback"),
+    path("findings/", FindingsPage.as_view(), name="console-findings"),
+    path("findings/<uuid:finding_id>/", FindingPage.as_view(), name="console-finding"),
 ]

@@ -29,6 +29,7 @@ PAGES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         "Alpha",
         (
             ("Feedback", "forum", "console-feedback"),
+            ("Findings", "troubleshoot", "console-findings"),
             ("Partners & keys", "handshake", "console-partners"),
             ("Calls", "swap_horiz", "console-calls"),
         ),
