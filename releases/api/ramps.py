@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from infra.api.authentication import actor_of
+from infra.api.authentication import DECIDES, actor_of
 from infra.api.bodies import checked
 from releases.api.ramp_bodies import ApproveStepIn
 from releases.api.releases import MoveRelease, ReleaseOut, body_of
@@ -20,6 +20,8 @@ from releases.services import ramps as services
 
 class ApproveStep(APIView):
     """Lets the step that a ramp is at go on."""
+
+    permission_classes = DECIDES
 
     @extend_schema(request=ApproveStepIn, responses=ReleaseOut)
     def post(self, request: Request, release_id: UUID) -> Response:
@@ -33,6 +35,7 @@ class ApproveStep(APIView):
 class EndRamp(MoveRelease):
     """Makes a held-back candidate the incumbent."""
 
+    permission_classes = DECIDES
     move = staticmethod(services.end_ramp)
 
 

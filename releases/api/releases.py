@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from infra import clock
-from infra.api.authentication import actor_of
+from infra.api.authentication import DECIDES, actor_of
 from infra.api.bodies import ReasonIn, checked
 from releases.api.promotion_bodies import STAGE_PATTERN
 from releases.api.ramp_bodies import GuardrailOut, RampOut, ramp_body
@@ -222,12 +222,14 @@ class HaltRelease(MoveRelease):
 class ResumeRelease(MoveRelease):
     """Lets a halted release serve again, as a release of its own."""
 
+    permission_classes = DECIDES
     move = staticmethod(services.resume_release)
 
 
 class DemoteRelease(MoveRelease):
     """Ends a release; only a new promotion brings its checkpoint back."""
 
+    permission_classes = DECIDES
     move = staticmethod(services.demote_release)
 
 

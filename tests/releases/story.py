@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from django.db import OperationalError
+
 from infra.actors import Actor
 from infra.storage import store_at
 from releases.digests import manifest_digest, sha256_of
@@ -83,11 +85,11 @@ def promoted(cast: Cast, checkpoint: Checkpoint, to: Stage) -> Promotion:
 
 
 class FailsForTwo:
-    """A source whose rows are gone for one checkpoint alone."""
+    """A source whose connection is gone for one checkpoint alone."""
 
     kinds = frozenset({"manual"})
 
     def gather(self, gate: Gate, subject: Subject, now: datetime) -> Evidence:
         if subject.checkpoint_digest == sha256_of("chat-nano-2"):
-            raise Checkpoint.DoesNotExist("gone")
+            raise OperationalError("the connection is gone")
         return AnswerEvidence().gather(gate, subject, now)
