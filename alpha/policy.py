@@ -15,6 +15,7 @@ from releases.models import Stage
 from releases.policy.advice import Question, Read
 from releases.policy.names import Mention, What
 from releases.statistics import live_planning, planning
+from releases.statistics.votes import votes_needed
 
 # Share of votes that see no difference, where none were counted yet.
 ASSUMED_TIES = 0.3
@@ -43,14 +44,15 @@ class TrafficPolicy:
     def settles(self, question: Question) -> tuple[str, Mapping[str, Any]]:
         """Events, requests and days it takes, by the traffic of the last days."""
         advise = _ADVISERS[question.gate.kind]
-        if not question.reads and question.gate.kind != "preference":
-            return (
-                "there is no stage to read: name one with `stage`, or give this stage `after`",
-                {},
-            )
-        told = [advise(question, read, _traffic(question, read)) for read in question.reads[:1]]
-        sentence, numbers = told[0] if told else advise(question, None, None)
-        return (f"{sentence}.", numbers) if sentence else ("", {})
+        if question.gate.kind == "preference":
+            told = [advise(question, None, None)]
+        else:
+            told = [advise(question, read, _traffic(question, read)) for read in question.reads]
+        if not told:
+            return "There is no stage to read: give this one an `after`, or name a `stage`.", {}
+        # Several stages that say the same, as before any traffic, say it once.
+        sentence = "; ".join(dict.fromkeys(sentence for sentence, _ in told if sentence))
+        return (f"{sentence}.", told[0][1]) if sentence else ("", {})
 
 
 def _traffic(question: Question, read: Read) -> RecentTraffic | None:
@@ -234,10 +236,10 @@ def _exposure(question: Question, read: Read | None, traffic: RecentTraffic | No
 
 def _preference(question: Question, read: Read | None, traffic: RecentTraffic | None) -> Told:
     edge = float(question.gate.options.get("margin", _DEFAULT_EDGE))
-    votes = live_planning.votes_to_settle(edge, ASSUMED_TIES)
+    votes = votes_needed(edge, ASSUMED_TIES).n
     numbers = {"margin": edge, "votes": votes, "tie_share": ASSUMED_TIES}
     ties = f"assumed: {ASSUMED_TIES:.0%} of them ties"
-    return f"{votes:,.0f} votes settle {100 * edge:.3g} win-score points ({ties})", numbers
+    return f"{votes:,} votes settle {100 * edge:.3g} win-score points ({ties})", numbers
 
 
 _ADVISERS: Mapping[str, Callable[[Question, Read | None, RecentTraffic | None], Told]] = {

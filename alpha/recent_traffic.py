@@ -51,7 +51,7 @@ class RecentTraffic:
     def share_slower_than(self, limit_ms: float) -> float | None:
         """Share of the calls that took longer; None without a timed one."""
         counts = self._timed().aggregate(
-            n=Count("*"), slow=Count("*", filter=Q(total_ms__gt=limit_ms))
+            n=Count("request_id"), slow=Count("request_id", filter=Q(total_ms__gt=limit_ms))
         )
         return counts["slow"] / counts["n"] if counts["n"] else None
 

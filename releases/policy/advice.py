@@ -88,9 +88,9 @@ def questions(spec: PipelineSpec) -> Iterator[Question]:
 def long_share(policy: Mapping[str, Any]) -> float | None:
     """The candidate's share for as long as both arms serve: beside the holdback, or at the end."""
     if policy.get("holdback"):
-        return 1 - policy["holdback"] / 100
+        return 1 - float(policy["holdback"]) / 100
     below = [step["percent"] for step in policy.get("ramp", ()) if step["percent"] < 100]
-    return below[-1] / 100 if below else None
+    return float(below[-1]) / 100 if below else None
 
 
 def first_share(policy: Mapping[str, Any]) -> float | None:
