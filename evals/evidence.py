@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from evals import past
 from evals.models import Comparison, Run, SuiteVersion
 from evals.selectors import health, method_inputs, runs, scores, suites
 from evals.selectors.comparisons import comparison_with_id
@@ -40,6 +41,8 @@ class _Asked:
     version: SuiteVersion
     checkpoint: Checkpoint
     inputs: Mapping[str, str]
+    then: datetime | None
+    """A past moment as of which it is answered; None: now."""
 
     @property
     def confidence(self) -> float:
@@ -58,13 +61,24 @@ class EvalEvidence:
 
     def gather(self, gate: Gate, subject: Subject, now: datetime) -> Evidence:
         """What is known now; `missing` names the command that would make it known."""
+        return self._gathered(gate, subject, now, None)
+
+    def gather_as_of(self, gate: Gate, subject: Subject, then: datetime) -> Evidence:
+        """What was known at a past moment: by runs, versions, baselines and dates of then."""
+        return self._gathered(gate, subject, then, then)
+
+    def _gathered(
+        self, gate: Gate, subject: Subject, now: datetime, then: datetime | None
+    ) -> Evidence:
         try:
-            asked = _asked(gate, subject)
+            asked = _asked(gate, subject, then)
             observed, inputs, url = _GATHERERS[gate.kind](asked)
         except _NotYet as missing:
             return Evidence(missing=missing.sentence, inputs=missing.inputs)
         except DomainError as refusal:
             return Evidence(problem=refusal.message)
+        if then is not None:
+            asked.version.suite.review_by = past.review_by_then(asked.version.suite, then)
         state, reason = health.suite_state(asked.version.suite, now.date())
         shared = {
             "suite": asked.version.suite.name,
@@ -96,11 +110,11 @@ def _inputs_compared(comparison_id: str | None, at: tuple[str, ...]) -> list[Met
 Gathered = tuple[Mapping[str, Any], Mapping[str, str], str]
 
 
-def _asked(gate: Gate, subject: Subject) -> _Asked:
+def _asked(gate: Gate, subject: Subject, then: datetime | None) -> _Asked:
     reference = str(gate.options["suite"])
     base = {"checkpoint": subject.checkpoint_digest}
     try:
-        version = suites.version_named(reference)
+        version = past.version_then(reference, then) if then else suites.version_named(reference)
     except NotFound as error:
         raise _NotYet(f"{error.message} Import it with `manage.py suite import`.", base) from error
     return _Asked(
@@ -109,6 +123,7 @@ def _asked(gate: Gate, subject: Subject) -> _Asked:
         version=version,
         checkpoint=Checkpoint.objects.get(pk=subject.checkpoint_id),
         inputs={**base, **suites.input_digests(version, reference)},
+        then=then,
     )
 
 
@@ -205,7 +220,10 @@ def _compared(asked: _Asked, candidate: Run, baseline: Run, margin: float) -> Co
 
 def _run_of(asked: _Asked, checkpoint: Checkpoint) -> Run:
     """The checkpoint's newest completed run on the version; _NotYet with the command to type."""
-    run = runs.newest_completed(asked.version, checkpoint.pk)
+    if asked.then is not None:
+        run = past.run_then(asked.version, checkpoint, asked.then)
+    else:
+        run = runs.newest_completed(asked.version, checkpoint.pk)
     if run is not None:
         return run
     going = runs.newest_open(asked.version, checkpoint.pk)
@@ -228,6 +246,8 @@ def _baseline(asked: _Asked) -> Checkpoint:
     if "checkpoint" in wanted:
         return checkpoint_named(wanted["checkpoint"])
     subject = asked.subject
+    if asked.then is not None:
+        return _baseline_then(asked, wanted["stage"], asked.then)
     release = (
         Release.objects.select_related("checkpoint")
         .filter(
@@ -246,3 +266,11 @@ def _baseline(asked: _Asked) -> Checkpoint:
         sentence = f"Stage {wanted['stage']} has no incumbent of {what} to compare with."
         raise _NotYet(sentence, asked.inputs)
     return release.checkpoint
+
+
+def _baseline_then(asked: _Asked, stage: str, then: datetime) -> Checkpoint:
+    found = past.incumbent_then(asked.subject, stage, then)
+    if found is None:
+        sentence = f"Stage {stage} had no incumbent to compare with on {then:%Y-%m-%d %H:%M} UTC."
+        raise _NotYet(sentence, asked.inputs)
+    return found

@@ -109,6 +109,19 @@ def _standing_sources() -> Sources:
     return _new_sources()
 
 
+def gather_as_of(gate: Gate, subject: Subject, then: datetime) -> Evidence | None:
+    """What a source knows of a past moment; None when its kinds keep no past."""
+    source = next((s for s in _standing_sources().loaded if gate.kind in s.kinds), None)
+    gather = getattr(source, "gather_as_of", None)
+    if gather is None:
+        return None
+    try:
+        return recordable(gather(gate, subject, then))
+    except _FAILURES as error:
+        what = error.message if isinstance(error, DomainError) else repr(error)
+        return Evidence(problem=f"{type(source).__name__}: {what}")
+
+
 def inputs_behind(gate: Gate, observed: Mapping[str, Any] | None) -> list[MethodInput]:
     """The statistics' calls that the recorded numbers of one gate come from; [] for none.
 
@@ -175,6 +188,9 @@ class SoakEvidence:
 
     kinds = frozenset({"soak"})
 
+    def gather_as_of(self, gate: Gate, subject: Subject, then: datetime) -> Evidence:
+        return self.gather(gate, subject, then)
+
     def gather(self, gate: Gate, subject: Subject, now: datetime) -> Evidence:
         """One entry a stage; a stage where it never was has a stay of zero."""
         branches, _ = wanted(gate.options)
@@ -183,9 +199,10 @@ class SoakEvidence:
             checkpoint_id=subject.checkpoint_id,
             stage__pipeline_id=subject.pipeline_id,
             stage__name__in=stays,
+            started_at__lte=now,
         ).select_related("stage")
         for release in releases:
-            ends = [at for at in (release.halted_at, release.ended_at) if at is not None]
+            ends = [at for at in (release.halted_at, release.ended_at) if at and at <= now]
             stays[release.stage.name].append(
                 Stay(since=release.started_at, until=min(ends, default=None))
             )
