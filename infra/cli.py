@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
@@ -20,7 +21,7 @@ from redis.exceptions import ConnectionError as CounterError
 
 from infra.actors import Actor
 from infra.environment import text
-from infra.errors import DomainError
+from infra.errors import DomainError, InvalidInput
 from infra.people import actor_named
 from infra.service_keys import actor_of_key
 
@@ -118,3 +119,13 @@ def _add_shared(parser: CommandParser) -> None:
     parser.add_argument(
         "--by", metavar="LOGIN", default=absent, help="who does this (or SLIPWAY_BY)"
     )
+
+
+def moment_of(text: str) -> datetime:
+    """The moment in `text`, ISO 8601; without an offset it is in UTC. InvalidInput otherwise."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        message = f"{text!r} is not a moment: write such as 2026-03-01T09:00Z."
+        raise InvalidInput("bad_moment", message) from error
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)

@@ -11,8 +11,7 @@ from alpha.api.history import StageThenOut, StayOut
 from alpha.history import Stay
 from alpha.selectors import partner_named
 from infra import clock
-from infra.cli import SlipwayCommand, add_actions
-from releases.management.arguments import moment_of
+from infra.cli import SlipwayCommand, add_actions, moment_of
 from releases.selectors.checkpoints import checkpoint_named
 from releases.selectors.history import stage_ever_named
 

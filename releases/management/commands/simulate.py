@@ -7,11 +7,10 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from infra.cli import SlipwayCommand
+from infra.cli import SlipwayCommand, moment_of
 from infra.errors import Reason
 from infra.people import actor_named
 from releases.api.simulation import simulation_body
-from releases.management.arguments import moment_of
 from releases.selectors.checkpoints import checkpoint_named
 from releases.selectors.pipelines import stage_named
 from releases.services.simulation import PlannedStep, Simulation, simulate
