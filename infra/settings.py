@@ -282,6 +282,8 @@ BRIEF_SECTIONS = [
     "alpha.console.sections.newest_feedback",
     "alpha.console.sections.traffic_today",
 ]
+# Sentences at the head of every page; each function brings one, or None.
+SHELL_NOTES = ["releases.console.sections.line_is_stopped"]
 CHECKPOINT_SECTIONS = [
     "evals.console.sections.runs_of_checkpoint",
     "alpha.console.sections.served_to",

@@ -14,6 +14,7 @@ PAGES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Brief", "wb_twilight", "admin:index"),
             ("Board", "view_kanban", "console-board"),
             ("Promotions", "rule", "console-promotions"),
+            ("Stop the line", "front_hand", "console-line"),
             ("Checkpoints", "deployed_code", "console-checkpoints"),
         ),
     ),

@@ -22,6 +22,16 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """One sentence at the head of every page, and where it leads."""
+
+    text: str
+    link: str
+    link_text: str
+    tone: Literal["good", "bad", "warn", "info"] = "warn"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sections:
     """A page's sections, by column."""
 

@@ -9,7 +9,7 @@ from django.db.models import Prefetch, QuerySet
 from django.http import HttpResponseRedirect
 from django.urls import reverse
 
-from infra.console.fields import RowWhyForm, WhyForm
+from infra.console.fields import NoForm, RowWhyForm, WhyForm
 from infra.console.pages import Crumbs, Page, page_of
 from infra.console.sections import sections_of
 from infra.errors import NotFound
@@ -20,9 +20,10 @@ from releases.models import Checkpoint, Deployment, Release, Stage
 from releases.selectors import checkpoints as reads
 from releases.selectors import releases as release_reads
 from releases.selectors.blocks import holds_in_force
+from releases.selectors.controls import rejection_of
 from releases.selectors.promotions import promotions
-from releases.services import holds
-from releases.services.promotions import request_promotion
+from releases.services import holds, rejections
+from releases.services.promotions import request_promotion, request_set
 from releases.states import DeploymentState
 
 
@@ -54,7 +55,15 @@ class CheckpointPage(Page):
     """One checkpoint, and the two things to do with it: promote or hold."""
 
     template_name = "releases/checkpoint.html"
-    forms = {"promote": RequestPromotion, "hold": WhyForm, "lift": RowWhyForm}
+    forms = {
+        "promote": RequestPromotion,
+        "hold": WhyForm,
+        "lift": RowWhyForm,
+        "reject": WhyForm,
+        "unreject": WhyForm,
+        "confirm_unreject": NoForm,
+    }
+    decisions = frozenset({"reject", "unreject", "confirm_unreject"})
     checkpoint: Checkpoint
 
     def load(self, **kwargs: Any) -> None:
@@ -70,7 +79,7 @@ class CheckpointPage(Page):
         return [("Checkpoints", reverse("console-checkpoints")), (self.checkpoint.name, "")]
 
     def form_options(self, name: str) -> dict[str, Any]:
-        return {"family_id": self.checkpoint.family_id} if name == "promote" else {}
+        return {"checkpoint": self.checkpoint} if name == "promote" else {}
 
     def context(self) -> dict[str, Any]:
         checkpoint = self.checkpoint
@@ -83,6 +92,8 @@ class CheckpointPage(Page):
             "releases": release_reads.releases().filter(checkpoint=checkpoint)[:50],
             "promotions": promotions().filter(checkpoint=checkpoint)[:50],
             "holds": holds_in_force().filter(checkpoint=checkpoint),
+            "rejection": rejection_of(checkpoint),
+            "may_reject": self.actor.may(Role.RELEASE_MANAGER),
             "n_stages": Stage.objects.filter(
                 pipeline__family_id=checkpoint.family_id, retired_at=None
             ).count(),
@@ -94,8 +105,29 @@ class CheckpointPage(Page):
         }
 
     def do_promote(self, data: dict[str, Any]) -> HttpResponseRedirect:
-        promotion = request_promotion(actor=self.actor, checkpoint=self.checkpoint, **data)
+        others = list(data.pop("together_with"))
+        if others:
+            asked = [self.checkpoint, *others]
+            promotion, *_ = request_set(actor=self.actor, checkpoints=asked, **data)
+        else:
+            promotion = request_promotion(actor=self.actor, checkpoint=self.checkpoint, **data)
         return HttpResponseRedirect(reverse("console-promotion", args=[promotion.pk]))
+
+    def do_reject(self, data: dict[str, Any]) -> str:
+        rejections.reject_checkpoint(
+            actor=self.actor, checkpoint=self.checkpoint, reason=data["reason"]
+        )
+        return f"{self.checkpoint} is rejected: it is live nowhere, and nothing promotes it."
+
+    def do_unreject(self, data: dict[str, Any]) -> str:
+        rejections.ask_to_unreject(
+            actor=self.actor, checkpoint=self.checkpoint, reason=data["reason"]
+        )
+        return "Asked for: another release manager has to confirm it."
+
+    def do_confirm_unreject(self, data: dict[str, Any]) -> str:
+        rejections.confirm_unreject(actor=self.actor, checkpoint=self.checkpoint)
+        return f"{self.checkpoint} is no longer rejected: request its promotion anew."
 
     def do_hold(self, data: dict[str, Any]) -> str:
         holds.place_hold(actor=self.actor, checkpoint=self.checkpoint, reason=data["reason"])

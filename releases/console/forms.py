@@ -7,17 +7,63 @@ from typing import Any
 from django import forms
 
 from infra.console.fields import reason_field, text_field
-from releases.models import Stage
+from releases.models import Checkpoint, Stage
+
+NEWEST = 30
 
 
 class RequestPromotion(forms.Form):
     stage = forms.ModelChoiceField(Stage.objects.none(), empty_label=None, label="Into")
     reason = reason_field(help_text="Approvers read it first.")
 
-    def __init__(self, *args: Any, family_id: Any, **kwargs: Any) -> None:
+    hotfix = forms.BooleanField(
+        required=False,
+        label="Hotfix: skip soak and exposure, owe a follow-up within 72 hours",
+    )
+    together_with = forms.ModelMultipleChoiceField(
+        Checkpoint.objects.none(),
+        required=False,
+        label="Together with",
+        help_text="Other sizes: all of them move, or none does.",
+    )
+
+    def __init__(self, *args: Any, checkpoint: Checkpoint, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        stages = Stage.objects.filter(pipeline__family_id=family_id, retired_at=None)
+        stages = Stage.objects.filter(pipeline__family_id=checkpoint.family_id, retired_at=None)
         self.fields["stage"].queryset = stages.select_related("pipeline")  # type: ignore[attr-defined]
+        others = Checkpoint.objects.filter(family_id=checkpoint.family_id)
+        others = others.exclude(size=checkpoint.size).order_by("-registered_at")
+        newest = list(others.values_list("pk", flat=True)[:NEWEST])
+        self.fields["together_with"].queryset = others.filter(pk__in=newest)  # type: ignore[attr-defined]
+
+
+class FreezeForm(forms.Form):
+    """Times in which nothing moves into the stage."""
+
+    name = forms.CharField(max_length=60, help_text="Such as year-end.")
+    starts = forms.CharField(max_length=19, help_text="Local time, such as 2026-12-20T18:00:00.")
+    lasts = forms.CharField(
+        max_length=12, help_text="36h is exact; 2d are two days on the wall's clock."
+    )
+    time_zone = forms.CharField(max_length=60, label="Time zone", initial="UTC")
+    rule = forms.CharField(
+        max_length=500, required=False, help_text="Again and again: such as FREQ=WEEKLY;BYDAY=FR."
+    )
+    reason = reason_field()
+
+
+class FreezeWaiverForm(forms.Form):
+    """One promotion goes through one freeze."""
+
+    id = forms.UUIDField(widget=forms.HiddenInput)
+    reason = reason_field(help_text="At least 20 characters.")
+
+
+class NoteForm(forms.Form):
+    """What was looked at after a hotfix."""
+
+    id = forms.UUIDField(widget=forms.HiddenInput)
+    note = text_field("What was looked at", rows=2, max_length=2000)
 
 
 class VoteForm(forms.Form):

@@ -14,16 +14,26 @@ from infra.console.fields import NoForm, WhyForm
 from infra.console.pages import Crumbs, Page
 from infra.roles import Role
 from releases.console import queries
-from releases.console.forms import AnswerForm, RowForm, VoteForm, WaiveForm
+from releases.console.forms import (
+    AnswerForm,
+    FreezeWaiverForm,
+    NoteForm,
+    RowForm,
+    VoteForm,
+    WaiveForm,
+)
 from releases.gates.terms import approval_rule
 from releases.models import GateOutcome, Promotion, Release
 from releases.promotions import NEVER_WAIVED, GateReason
 from releases.ramps import WHOLE, first_share
 from releases.replay.method_inputs import LIVE_KINDS
+from releases.selectors import controls
 from releases.selectors import promotions as reads
+from releases.selectors.freezes import freeze_with_id, freezes_on
 from releases.selectors.ramps import RampView, ramp_views
-from releases.services import holds
+from releases.services import freezes, holds
 from releases.services import promotions as services
+from releases.services.follow_ups import complete_follow_up
 from releases.services.promotions.votes import vote_refusals
 from releases.states import ADMITTING, OPEN_PROMOTIONS, Arm, Outcome, PromotionState, Vote
 
@@ -93,8 +103,12 @@ class PromotionPage(Page):
         "withdraw": WhyForm,
         "hold": WhyForm,
         "evaluate": NoForm,
+        "waive_freeze": FreezeWaiverForm,
+        "follow_up": NoteForm,
     }
-    decisions = frozenset({"approve", "reject", "answer", "waive", "confirm"})
+    decisions = frozenset(
+        {"approve", "reject", "answer", "waive", "confirm", "waive_freeze", "follow_up"}
+    )
     promotion: Promotion
 
     def load(self, **kwargs: Any) -> None:
@@ -121,6 +135,7 @@ class PromotionPage(Page):
             "incumbent": self._incumbent(),
             "first_share": first_share(self.promotion.policy),
             "ramp": self._ramp(),
+            **self._controls(),
         }
 
     def lines(self, detail: reads.PromotionDetail) -> list[GateLine]:
@@ -142,6 +157,19 @@ class PromotionPage(Page):
             )
             for reason in detail.decision.gates
         ]
+
+    def _controls(self) -> dict[str, Any]:
+        """The freezes in force here, the other sizes of its set, and what a hotfix owes."""
+        promotion, now = self.promotion, clock.now()
+        in_force = freezes_on([promotion.stage], [promotion.pk], now)
+        together = promotion.together_id
+        return {
+            "freezes": [found for found in in_force if not found.lets(promotion.pk)],
+            "members": controls.members_of_set(together) if together else (),
+            "follow_up": controls.follow_up_of(promotion),
+            "now": now,
+            "may_brake": self.actor.may(Role.RELEASE_MANAGER),
+        }
 
     def _incumbent(self) -> Release | None:
         """What a promotion would replace, or serve beside."""
@@ -206,6 +234,18 @@ class PromotionPage(Page):
         checkpoint = self.promotion.checkpoint
         holds.place_hold(actor=self.actor, checkpoint=checkpoint, reason=data["reason"])
         return f"{checkpoint} is held: nothing promotes it until every hold is lifted."
+
+    def do_waive_freeze(self, data: dict[str, Any]) -> str:
+        freeze = freeze_with_id(data["id"])
+        freezes.waive_freeze(
+            actor=self.actor, freeze=freeze, promotion=self.promotion, reason=data["reason"]
+        )
+        return f"The freeze {freeze} lets this promotion through."
+
+    def do_follow_up(self, data: dict[str, Any]) -> str:
+        row = controls.follow_up_with_id(data["id"])
+        complete_follow_up(actor=self.actor, follow_up=row, note=data["note"])
+        return "The follow-up is done."
 
     def do_evaluate(self, data: dict[str, Any]) -> str:
         services.evaluate_promotion(actor=self.actor, promotion=self.promotion)

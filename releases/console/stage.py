@@ -7,19 +7,22 @@ from typing import Any
 from django.conf import settings
 from django.urls import reverse
 
+from infra import clock
 from infra.console.fields import RowWhyForm, WhyForm
 from infra.console.pages import Crumbs, Page, page_of
 from infra.console.sections import sections_of
 from infra.errors import NotFound
 from infra.roles import Role
 from releases.console import queries
-from releases.console.forms import ApproveStepForm, RollBackForm
+from releases.console.forms import ApproveStepForm, FreezeForm, RollBackForm
+from releases.freezes import Schedule
 from releases.gates.terms import approval_rule, gates_of
 from releases.models import Release, Stage
 from releases.selectors import pipelines
 from releases.selectors import releases as reads
 from releases.selectors.blocks import holds_in_force
-from releases.services import holds, ramps
+from releases.selectors.freezes import freeze_with_id, freezes_ahead
+from releases.services import freezes, holds, ramps
 from releases.services import releases as services
 
 
@@ -36,8 +39,10 @@ class StagePage(Page):
         "roll_back": RollBackForm,
         "hold": WhyForm,
         "lift": RowWhyForm,
+        "freeze": FreezeForm,
+        "end_freeze": RowWhyForm,
     }
-    decisions = frozenset({"resume", "demote", "approve_step", "end_ramp"})
+    decisions = frozenset({"resume", "demote", "approve_step", "end_ramp", "end_freeze"})
     stage: Stage
 
     def load(self, **kwargs: Any) -> None:
@@ -57,6 +62,7 @@ class StagePage(Page):
             "codenames": pipelines.open_codenames(self.stage.pk),
             "history": page_of(self.request, history, 20),
             "holds": holds_in_force().filter(stage=self.stage),
+            "freezes": freezes_ahead(self.stage, clock.now()),
             "gates": gates_of(self.stage.policy),
             "rule": approval_rule(self.stage.policy),
             "queue": [q for q in queries.queued() if q.promotion.stage_id == self.stage.pk],
@@ -107,6 +113,19 @@ class StagePage(Page):
             actor=self.actor, stage=self.stage, size=data["size"], reason=data["reason"]
         )
         return f"Rolled back: {back.checkpoint} serves {self.stage} again."
+
+    def do_freeze(self, data: dict[str, Any]) -> str:
+        name, reason = data.pop("name"), data.pop("reason")
+        row = freezes.place_freeze(
+            actor=self.actor, name=name, schedule=Schedule(**data), reason=reason, stage=self.stage
+        )
+        return f"The freeze {row} is in place."
+
+    def do_end_freeze(self, data: dict[str, Any]) -> str:
+        row = freezes.end_freeze(
+            actor=self.actor, freeze=freeze_with_id(data["id"]), reason=data["reason"]
+        )
+        return f"The freeze {row} has ended."
 
     def do_hold(self, data: dict[str, Any]) -> str:
         holds.place_hold(actor=self.actor, stage=self.stage, reason=data["reason"])

@@ -6,6 +6,7 @@ from django.urls import URLPattern, path
 
 from releases.console.board import BoardPage, PromotionsPage
 from releases.console.checkpoints import CheckpointPage, CheckpointsPage
+from releases.console.line import LinePage
 from releases.console.promotion import PromotionPage
 from releases.console.simulate import SimulatePage
 from releases.console.stage import StagePage
@@ -14,6 +15,7 @@ urlpatterns: list[URLPattern] = [
     path("board/", BoardPage.as_view(), name="console-board"),
     path("checkpoints/", CheckpointsPage.as_view(), name="console-checkpoints"),
     path("checkpoints/<uuid:checkpoint_id>/", CheckpointPage.as_view(), name="console-checkpoint"),
+    path("line/", LinePage.as_view(), name="console-line"),
     path("promotions/", PromotionsPage.as_view(), name="console-promotions"),
     path("promotions/<uuid:promotion_id>/", PromotionPage.as_view(), name="console-promotion"),
     path("simulate/", SimulatePage.as_view(), name="console-simulate"),

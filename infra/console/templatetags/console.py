@@ -7,8 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django import template
+from django.conf import settings
 from django.forms import Form
 from django.utils.html import format_html
+from django.utils.module_loading import import_string
 from django.utils.safestring import SafeString
 
 from infra import clock
@@ -148,6 +150,13 @@ def action(context: template.Context, name: str, label: str, style: str = "main"
         "style": style,
         "csrf_token": context.get("csrf_token"),
     }
+
+
+@register.inclusion_tag("console/shell_notes.html")
+def shell_notes() -> dict[str, Any]:
+    """What every page has to say now, such as that the line is stopped."""
+    makers = [import_string(path) for path in settings.SHELL_NOTES]
+    return {"notes": [note for note in (make() for make in makers) if note is not None]}
 
 
 @register.inclusion_tag("console/pages.html", takes_context=True)
