@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -156,17 +156,22 @@ def _exposure(asked: _Asked) -> dict[str, Any]:
         for stay in asked.stays
         for row in live.answered_requests(stay.release_ids, stay.since, asked.now)
     ]
-    partners: dict[str, int] = {}
-    for row in rows:
-        partners[row["partner"]] = partners.get(row["partner"], 0) + row["n_requests"]
+    partners = _by_partner(rows)
     return {
         "since": _moment(asked.since),
-        "days": len({day for row in rows for day in row["days"]}),
+        "days": len({row["day"] for row in rows}),
         "n_requests": sum(partners.values()),
         "partners": [{"partner": name, "n_requests": n} for name, n in sorted(partners.items())],
         "first_at": _moment(min(row["first_at"] for row in rows)) if rows else None,
         "last_at": _moment(max(row["last_at"] for row in rows)) if rows else None,
     }
+
+
+def _by_partner(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    partners: dict[str, int] = {}
+    for row in rows:
+        partners[row["partner"]] = partners.get(row["partner"], 0) + int(row["n_requests"])
+    return partners
 
 
 def _error_rate(asked: _Asked) -> dict[str, Any]:
@@ -276,8 +281,7 @@ def _reported(
 ) -> tuple[dict[str, int], dict[str, int]]:
     """Confirmed findings and answered requests per partner."""
     rows = live.answered_requests(releases, asked.since, asked.now)
-    exposure = {row["partner"]: int(row["n_requests"]) for row in rows}
-    return findings_reported(releases, asked.since, asked.now, least), exposure
+    return findings_reported(releases, asked.since, asked.now, least), _by_partner(rows)
 
 
 def _dispersion(counts: Mapping[str, int], exposure: Mapping[str, int]) -> float | None:

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from django.db import connection
+from django.db import connection, transaction
 
 from alpha.gateway.shipper import BIND, INSERT
 from alpha.models import Partner
@@ -88,8 +88,9 @@ class Traffic:
 
     def begin(self, share: int = 50, since: datetime = SINCE) -> Release:
         """Put the new checkpoint beside the old one."""
-        set_share(self.incumbent, 100 - share, since)
-        self.candidate = go_live(self.new, self.stage, "candidate", share, since)
+        with transaction.atomic():
+            set_share(self.incumbent, 100 - share, since)
+            self.candidate = go_live(self.new, self.stage, "candidate", share, since)
         return self.candidate
 
     def event(self, release: Release, who: Caller, name: object, **fields: Any) -> dict[str, Any]:
