@@ -64,11 +64,28 @@ def live_inputs(
     given = {**given, "confidence": confidence}
     return [
         MethodInput(name="", method=method, given=given, at=("interval",), fields=fields),
+        *_running(observed, confidence),
         *_split(observed),
     ]
 
 
 _Call = tuple[str, Mapping[str, Any], Mapping[str, str]] | None
+
+
+def _running(observed: Mapping[str, Any], confidence: float) -> list[MethodInput]:
+    """What all looks together left of the interval."""
+    if not (observed.get("running") and observed.get("strata")):
+        return []
+    given = {"strata": observed["strata"], "confidence": confidence}
+    return [
+        MethodInput(
+            name="running",
+            method="odds_ratio_looks",
+            given=given,
+            at=("running",),
+            fields=INTERVAL,
+        )
+    ]
 
 
 def _split(observed: Mapping[str, Any]) -> list[MethodInput]:
