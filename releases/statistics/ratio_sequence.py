@@ -16,6 +16,8 @@ GRID = np.linspace(-4.0, 4.0, 161)
 PRIOR_SD = 0.7
 LOG_PRIOR = special.log_softmax(-(GRID**2) / (2 * PRIOR_SD**2))
 FAR = 40.0
+# Logarithms of numbers that can be added as they are.
+SAFE = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +50,8 @@ class RatioLooks:
 class _Strata:
     """Strata end to end; given its totals, P(k) in one is proportional to weight_k e^{k g}."""
 
-    events: float
-    """Candidate's events in all strata."""
+    events: Floats
+    """Candidate's events, one number a stratum."""
     support: Floats
     """Possible events k, ascending within each stratum."""
     log_weights: Floats
@@ -58,13 +60,20 @@ class _Strata:
     """Where each stratum begins."""
 
     def log_likelihood(self, g: float) -> float:
-        return self.events * g - float(np.sum(self.log_sums(self.log_weights + self.support * g)))
+        sums = self.log_sums(self.log_weights + self.support * g)
+        return float(np.sum(self.events) * g - np.sum(sums))
+
+    def on_grid(self) -> Floats:
+        """Return each stratum's log likelihood on the grid, shape (strata, 161)."""
+        sums = [self.log_sums(self.log_weights + self.support * g) for g in GRID]
+        result: Floats = np.outer(self.events, GRID) - np.stack(sums, axis=1)
+        return result
 
     def excess(self, g: float) -> float:
         """Return the events beyond those expected under g; falls as g rises."""
         tilted = self.log_weights + self.support * g
         chance = np.exp(tilted - np.repeat(self.log_sums(tilted), self.sizes()))
-        return self.events - float(np.sum(chance * self.support))
+        return float(np.sum(self.events) - np.sum(chance * self.support))
 
     def extremes(self) -> tuple[float, float]:
         """Return the fewest and the most events that the totals allow."""
@@ -75,8 +84,14 @@ class _Strata:
         return np.diff(self.starts, append=len(self.support))
 
     def log_sums(self, values: Floats) -> Floats:
+        """Return the logarithm of each stratum's sum of exponentials."""
+        if values.size and np.max(values) < SAFE:
+            plain: Floats = np.add.reduceat(np.exp(values), self.starts)
+            if np.min(plain) > math.exp(-SAFE):
+                return np.log(plain)
         tops = np.maximum.reduceat(values, self.starts)
-        sums = np.add.reduceat(np.exp(values - np.repeat(tops, self.sizes())), self.starts)
+        level = np.repeat(tops, self.sizes())
+        sums = np.add.reduceat(np.exp(values - level), self.starts)
         result: Floats = tops + np.log(sums)
         return result
 
@@ -99,13 +114,11 @@ def odds_ratio_looks(strata: Sequence[Sequence[float]], confidence: float = 0.95
     Both ends lie on the safe side of the exact ones by what the grid leaves open, far below 5%.
     Raises ValueError naming the field. Source: as `odds_ratio_sequence`, at every look.
     """
-    table = _compared(strata)
-    x1, kept = table[:, 2], _hypergeometric(table)
+    kept = _hypergeometric(_compared(strata))
     limit = -math.log(1 - inputs.confidence_level(confidence))
-    if len(table) == 0:
+    if len(kept.starts) == 0:
         return RatioLooks(lo=0.0, hi=math.inf)
-    each = [x1 * g - kept.log_sums(kept.log_weights + kept.support * g) for g in GRID]
-    looks = np.cumsum(np.stack(each, axis=1), axis=0)
+    looks = np.cumsum(kept.on_grid(), axis=0)
     floor = special.logsumexp(LOG_PRIOR + looks, axis=1) - limit
     lo = float(np.max(_lower_ends(looks, floor)))
     hi = -float(np.max(_lower_ends(looks[:, ::-1], floor)))
@@ -199,9 +212,9 @@ def _support(first: Floats, last: Floats) -> tuple[Floats, Codes, Codes]:
 
 def _normalized(x1: Floats, support: Floats, log_weights: Floats, starts: Codes) -> _Strata:
     # Ratios of likelihoods are all that matters; this keeps the sums near 0.
-    raw = _Strata(events=0.0, support=support, log_weights=log_weights, starts=starts)
+    raw = _Strata(events=x1, support=support, log_weights=log_weights, starts=starts)
     level = np.repeat(raw.log_sums(log_weights), raw.sizes())
-    return replace(raw, events=float(x1.sum()), log_weights=log_weights - level)
+    return replace(raw, log_weights=log_weights - level)
 
 
 def _log_choose(n: Floats, k: Floats) -> Floats:
@@ -212,8 +225,7 @@ def _log_choose(n: Floats, k: Floats) -> Floats:
 def _sequence(strata: _Strata, null_ratio: float, confidence: float) -> RatioSequence:
     null = math.log(inputs.number("null_ratio", null_ratio, above=0.0))
     limit = -math.log(1 - inputs.confidence_level(confidence))
-    on_grid = np.array([strata.log_likelihood(float(g)) for g in GRID])
-    mixture = float(special.logsumexp(LOG_PRIOR + on_grid))
+    mixture = float(special.logsumexp(LOG_PRIOR + strata.on_grid().sum(axis=0)))
     log_e = mixture - strata.log_likelihood(null)
     peak = _peak(strata)
     lo, hi = _bounds(lambda g: mixture - strata.log_likelihood(g) - limit, peak)
@@ -230,8 +242,9 @@ def _peak(strata: _Strata) -> float:
     if len(strata.starts) == 0:
         return 0.0
     fewest, most = strata.extremes()
-    if strata.events in (fewest, most):
-        return -math.inf if strata.events == fewest else math.inf
+    events = float(strata.events.sum())
+    if events in (fewest, most):
+        return -math.inf if events == fewest else math.inf
     return float(optimize.brentq(strata.excess, -FAR, FAR))
 
 
