@@ -105,7 +105,7 @@ class CheckpointPage(Page):
         }
 
     def do_promote(self, data: dict[str, Any]) -> HttpResponseRedirect:
-        others = list(data.pop("together_with"))
+        others = list(data.pop("together_with", ()))
         if others:
             asked = [self.checkpoint, *others]
             promotion, *_ = request_set(actor=self.actor, checkpoints=asked, **data)

@@ -34,6 +34,9 @@ class RequestPromotion(forms.Form):
         others = Checkpoint.objects.filter(family_id=checkpoint.family_id)
         others = others.exclude(size=checkpoint.size).order_by("-registered_at")
         newest = list(others.values_list("pk", flat=True)[:NEWEST])
+        if not newest:
+            del self.fields["together_with"]
+            return
         self.fields["together_with"].queryset = others.filter(pk__in=newest)  # type: ignore[attr-defined]
 
 
