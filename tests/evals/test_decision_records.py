@@ -8,6 +8,7 @@ import html
 import io
 import json
 import re
+import venv
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,7 @@ from tests import builders as shared
 from tests.evals import builders
 from tests.evals.upstream import Reply, Upstream, completion
 from tests.releases import story
+from tests.releases.replay.test_bare import run
 
 pytestmark = pytest.mark.django_db
 N_CASES = 60
@@ -102,6 +104,22 @@ def test_it_is_judged_again_and_its_intervals_are_made_again(
     assert "not computed   fresh" in told
     methods = {call["method"] for calls in document[DATA].values() for call in calls}
     assert methods == {"mean_score", "paired_delta", "paired_binary"}
+
+
+def test_a_bare_environment_judges_it_again(promoted: Promotion, tmp_path: Path) -> None:
+    path = tmp_path / "decision.json"
+    document = exported(promoted, path)
+    venv.EnvBuilder(with_pip=False, symlinks=True).create(tmp_path / "bare")
+    python = tmp_path / "bare" / "bin" / "python"
+    code, out, err = run(python, tmp_path, path.name)
+    assert (code, err) == (0, "")
+    assert DecisionRecord.objects.get().document_hash in out
+    node = document["gates"][0]["evidence"]["nodes"]["echo.first"]
+    node["lo"] = float(f"{node['lo']:.3f}") + 0.001
+    path.write_text(json.dumps(document))
+    code, out, _ = run(python, tmp_path, path.name)
+    assert code == 1
+    assert "DIFFERS  gate floor: " in out
 
 
 def test_a_forged_interval_does_not_survive_a_deep_replay(
