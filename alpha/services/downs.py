@@ -12,6 +12,7 @@ from django.db.models import Exists, OuterRef, Q
 from alpha.models import Feedback, LandedCall, TrafficSegment, UsageEvent
 from alpha.selectors import month_of
 
+LONGEST_WAIT = timedelta(days=1)
 # A unit has one at most: the first decides its age.
 _MARK = """
 UPDATE traffic_unit t SET down_age = CASE
@@ -28,16 +29,20 @@ WHERE t.stay_id = d.stay_id AND t.unit = d.unit AND t.segment_id = d.segment_id
 
 
 def count_downs(now: datetime, ages: Sequence[timedelta], most: int) -> int:
-    """Mark the units of at most so many thumbs-down that came in since; how many were read.
+    """Mark the units of at most so many thumbs-down that came in since; how many were counted.
 
-    One whose call has not been counted yet waits for it.
+    One whose call has not landed or not been counted yet waits for it, for a day at most: a gateway
+    binds a remark to a call that it served before that call's usage is shipped.
     """
     landing = LandedCall.objects.filter(request_id=OuterRef("request_id"), segment=None)
     waiting = Feedback.objects.filter(thumbs_up=False, counted_at=None, release__isnull=False)
-    found = list(waiting.filter(~Exists(landing)).order_by("received_at")[:most])
+    read = list(waiting.filter(~Exists(landing)).order_by("received_at")[:most])
+    calls = _calls(read)
+    landed = {event.request_id for event in calls}
+    found = [f for f in read if f.request_id in landed or f.received_at < now - LONGEST_WAIT]
     if not found:
         return 0
-    about = {(s.stay_id, event.unit, s.pk) for event, s in _segments(_calls(found))}
+    about = {(s.stay_id, event.unit, s.pk) for event, s in _segments(calls)}
     stays, units, segments = (
         (list(column) for column in zip(*about, strict=True)) if about else ([], [], [])
     )

@@ -165,6 +165,25 @@ def test_a_thumbs_down_may_come_before_its_call() -> None:
     assert arms() == [(1, LEAST, 0, 1)]
 
 
+def test_a_thumbs_down_waits_for_the_usage_of_a_call_that_its_gateway_knew() -> None:
+    traffic = Traffic()
+    candidate = traffic.begin()
+    events = traffic.calls(candidate, LEAST)
+    Feedback.objects.create(
+        request_id=events[0]["request_id"],
+        partner=traffic.callers["acme"].partner,
+        release=candidate,
+        state="new",
+        thumbs_up=False,
+        received_at=NOW,
+    )
+    close_batches(NOW)
+    assert Feedback.objects.get().counted_at is None
+    ship(events)
+    close_batches(NOW)
+    assert arms() == [(1, LEAST, 0, 1)] and Feedback.objects.get().counted_at == NOW
+
+
 def test_closed_counts_cant_be_changed() -> None:
     traffic = Traffic()
     ship(traffic.calls(traffic.incumbent, LEAST))
