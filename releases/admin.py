@@ -12,12 +12,15 @@ from releases.models import (
     DecisionRecord,
     Deployment,
     Evaluation,
+    Guardrail,
     Hold,
     Pipeline,
     PipelineVersion,
     Price,
     Promotion,
+    Ramp,
     Release,
+    ShareChange,
     Stage,
     Waiver,
 )
@@ -129,6 +132,27 @@ class ReleaseAdmin(RecordAdmin):
     list_filter = ("state", "arm")
     search_fields = ("checkpoint__name",)
     list_select_related = ("checkpoint", "stage__pipeline")
+
+
+@admin.register(ShareChange)
+class ShareChangeAdmin(RecordAdmin):
+    list_display = ("release", "arm", "share", "at")
+    list_filter = ("arm",)
+    list_select_related = ("release__checkpoint", "release__stage__pipeline")
+
+
+@admin.register(Ramp)
+class RampAdmin(RecordAdmin):
+    list_display = ("release", "state", "step", "step_ends_at", "blocked_reason")
+    list_filter = ("state",)
+    list_select_related = ("release__checkpoint", "release__stage__pipeline")
+
+
+@admin.register(Guardrail)
+class GuardrailAdmin(RecordAdmin):
+    list_display = ("guardrail_id", "release", "action", "watch", "looked_at", "fired_at")
+    list_filter = ("watch", "action")
+    list_select_related = ("release__checkpoint", "release__stage__pipeline")
 
 
 @admin.register(Hold)
