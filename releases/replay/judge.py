@@ -12,6 +12,7 @@ from typing import Any
 
 from releases.digests import sha256_of
 from releases.gates.contract import Rule
+from releases.gates.facts import Facts
 from releases.promotions import NOT_EVALUATED, Decision, GateReason, conclude, decide
 from releases.replay.records import (
     HASH,
@@ -79,7 +80,7 @@ def _decided(document: Mapping[str, Any], rules: Mapping[str, Rule] | None) -> D
     facts, decided_at = facts_of(document), moment(document["decided_at"])
     if document["evaluated_at"] is None:
         return conclude((NOT_EVALUATED,), facts, decided_at)
-    judged = decide(facts, moment(document["evaluated_at"]), rules).gates
+    judged = _judged(document, facts, rules)
     stale = {
         row["gate_id"]: row
         for row in document["reasons"]
@@ -87,6 +88,22 @@ def _decided(document: Mapping[str, Any], rules: Mapping[str, Rule] | None) -> D
     }
     gates = tuple(_stale(gate, stale.get(gate.gate_id)) for gate in judged)
     return conclude(gates, facts, decided_at)
+
+
+def _judged(
+    document: Mapping[str, Any], facts: Facts, rules: Mapping[str, Rule] | None
+) -> tuple[GateReason, ...]:
+    """Every gate as of the moment when it was judged: that of the evaluation, unless it says so."""
+    evaluated_at = moment(document["evaluated_at"])
+    apart = {row["id"]: moment(row["judged_at"]) for row in document["gates"] if "judged_at" in row}
+    at_once = decide(facts, evaluated_at, rules).gates
+    if not apart:
+        return at_once
+    earlier = {at: decide(facts, at, rules).gates for at in set(apart.values())}
+    return tuple(
+        earlier[apart[gate.gate_id]][number] if gate.gate_id in apart else gate
+        for number, gate in enumerate(at_once)
+    )
 
 
 def _stale(gate: GateReason, row: Mapping[str, Any] | None) -> GateReason:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -99,8 +99,35 @@ def _set_members(promotion: Promotion) -> list[dict[str, Any]]:
 def _gates(promotion: Promotion, evaluation: Evaluation | None) -> list[dict[str, Any]]:
     """What was judged, in the order of its reasons; a gate of an older policy has no options."""
     gates = {gate.id: gate for gate in gates_of(promotion.policy)}
-    rows = evaluation.outcomes.all() if evaluation else ()
-    return [_gate(row, gates.get(row.gate_id)) for row in rows if row.gate_id != UNGATED]
+    rows = list(evaluation.outcomes.all()) if evaluation else []
+    moments = _judged_at(promotion, rows)
+    return [
+        {**_gate(row, gates.get(row.gate_id)), **moments.get(row.gate_id, {})}
+        for row in rows
+        if row.gate_id != UNGATED
+    ]
+
+
+def _judged_at(promotion: Promotion, rows: Sequence[GateOutcome]) -> dict[str, dict[str, str]]:
+    """When the others were judged, where an input made some stale: that judged nothing anew."""
+    if all(row.outcome != Outcome.STALE.value for row in rows):
+        return {}
+    said = {row.gate_id: _said(row) for row in rows if row.outcome != Outcome.STALE.value}
+    found: dict[str, dict[str, str]] = {}
+    past = Evaluation.objects.filter(promotion=promotion).order_by("-number")
+    for evaluation in past.prefetch_related("outcomes"):
+        same = {
+            row.gate_id for row in evaluation.outcomes.all() if said.get(row.gate_id) == _said(row)
+        }
+        said = {gate_id: what for gate_id, what in said.items() if gate_id in same}
+        if not said:
+            break
+        found.update({g: {"judged_at": evaluation.evaluated_at.isoformat()} for g in said})
+    return found
+
+
+def _said(row: GateOutcome) -> tuple[Any, ...]:
+    return row.outcome, row.code, row.sentence, row.clears_at, row.evidence
 
 
 def _gate(row: GateOutcome, gate: Gate | None) -> dict[str, Any]:
