@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from alpha.models import Feedback, Partner, UsageEvent
+from alpha.models import Feedback, Finding, Partner, UsageEvent
 from alpha.services import feedback as inbox
-from alpha.services import grants, keys, partners
+from alpha.services import findings, grants, keys, partners
+from alpha.services.findings import Weakness
 from alpha.states import FeedbackState
 from evals import outputs
 from evals.models import Comparison, Result, Run, SuiteVersion
@@ -20,6 +21,7 @@ from infra import clock, people
 from infra.ids import uuid7
 from infra.models import User
 from infra.roles import Role
+from releases.gates.severity import Severity
 from releases.models import Checkpoint, Codename, Promotion, Release, Stage
 from releases.services import holds
 from tests import builders
@@ -51,6 +53,7 @@ class World:
     waiting: Promotion
     partner: Partner
     feedback: Feedback
+    finding: Finding
     login: User
 
 
@@ -77,6 +80,7 @@ def build(folder: Path) -> World:
         actor=cast.behaviour_reviewer, stage=production, reason="Red team is not done."
     )
     partner = _partner(cast, alpha)
+    feedback = _feedback(cast, partner)
     return World(
         cast=cast,
         incumbent=incumbent,
@@ -90,7 +94,8 @@ def build(folder: Path) -> World:
         comparison=compare(candidate_run=new, baseline_run=old),
         waiting=waiting,
         partner=partner,
-        feedback=_feedback(cast, partner),
+        feedback=feedback,
+        finding=_finding(cast, feedback),
         login=superuser,
     )
 
@@ -223,3 +228,13 @@ def _feedback(cast: Cast, partner: Partner) -> Feedback:
     )
     assert made.state == FeedbackState.NEW.value
     return made
+
+
+def _finding(cast: Cast, feedback: Feedback) -> Finding:
+    weakness = Weakness(
+        title=f"Wrong column in tables {CANARY}", severity=Severity.MAJOR, text=f"Seen. {CANARY}"
+    )
+    made = findings.open_finding(
+        actor=cast.behaviour_reviewer, weakness=weakness, feedback=[feedback]
+    )
+    return findings.confirm_finding(actor=cast.eval_owner, finding=made, reason="Seen twice.")
