@@ -164,9 +164,9 @@ class Stages(ListAPIView):
     def get_queryset(self) -> Any:
         return selectors.stages()
 
-    def get_serializer(self, rows: Any, **kwargs: Any) -> Any:
+    def get_serializer(self, rows: Any = (), **kwargs: Any) -> Any:
         current = [release for stage in rows for release in stage.current_releases]
-        return StageOut(rows, context=with_ramps(current), **kwargs)
+        return StageOut(rows, **{"context": with_ramps(current), **kwargs})
 
 
 class RollBackStage(APIView):
@@ -186,8 +186,8 @@ class Releases(ListAPIView):
 
     serializer_class = ReleaseOut
 
-    def get_serializer(self, rows: Any, **kwargs: Any) -> Any:
-        return ReleaseOut(rows, context=with_ramps(rows), **kwargs)
+    def get_serializer(self, rows: Any = (), **kwargs: Any) -> Any:
+        return ReleaseOut(rows, **{"context": with_ramps(rows), **kwargs})
 
     def get_queryset(self) -> Any:
         asked = checked(ReleasesQuery, self.request.query_params)
