@@ -50,6 +50,7 @@ PURE = (
     "releases/policy/",
     "releases/gates/",
     "releases/promotions.py",
+    "releases/ramps.py",
     "releases/replay.py",
     "releases/statistics/",
     "alpha/states.py",
