@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from alpha import live, measures
+from alpha import live, measures, reported
 from alpha.live import Batch, Present
-from alpha.selectors import currencies_of, finding_rows, findings_reported
+from alpha.selectors import currencies_of, finding_rows
 from alpha.states import Counted
 from infra import clock
 from infra.errors import DomainError
 from releases.gates.contract import Evidence, Gate, Subject
 from releases.gates.live_options import Counts, LiveTerms, Per, live_terms, odds_limit
-from releases.gates.severity import Severity
 from releases.gates.soak import wanted
 from releases.gates.terms import gates_of
 from releases.models import Checkpoint, Release, Stage
-from releases.statistics.feedback import dispersion, feedback_rate, feedback_rate_ratio
 
 KINDS = frozenset({"exposure", "error_rate", "feedback_rate", "latency", "cost", "open_findings"})
 SHOWN_VALUES = 20_000
@@ -156,7 +154,7 @@ def _exposure(asked: _Asked) -> dict[str, Any]:
         for stay in asked.stays
         for row in live.answered_requests(stay.release_ids, stay.since, asked.now)
     ]
-    partners = _by_partner(rows)
+    partners = reported.by_partner(rows)
     return {
         "since": _moment(asked.since),
         "days": len({row["day"] for row in rows}),
@@ -165,13 +163,6 @@ def _exposure(asked: _Asked) -> dict[str, Any]:
         "first_at": _moment(min(row["first_at"] for row in rows)) if rows else None,
         "last_at": _moment(max(row["last_at"] for row in rows)) if rows else None,
     }
-
-
-def _by_partner(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    partners: dict[str, int] = {}
-    for row in rows:
-        partners[row["partner"]] = partners.get(row["partner"], 0) + int(row["n_requests"])
-    return partners
 
 
 def _error_rate(asked: _Asked) -> dict[str, Any]:
@@ -247,49 +238,11 @@ def _cost(asked: _Asked) -> dict[str, Any]:
 
 
 def _confirmed_findings(asked: _Asked) -> dict[str, Any]:
-    """Findings that a person confirmed, each reporter's once, per answered request."""
-    least = Severity(asked.options.get("at_or_above", Severity.MINOR))
-    own = [release for stay in asked.stays for release in stay.release_ids]
-    count1, exposure1 = _reported(asked, own, least)
-    observed = {
-        "count1": sum(count1.values()),
-        "exposure1": sum(exposure1.values()),
-        "dispersion": _dispersion(count1, exposure1),
-        "since": _moment(asked.since),
-        "until": _moment(asked.now),
-    }
-    confidence = asked.terms.confidence
-    if "at_most_per_1000" in asked.options:
-        rate = feedback_rate(observed["count1"], observed["exposure1"], confidence)
-        interval = {"lo": rate.lo, "hi": rate.hi, "estimate": rate.rate}
-        return {**observed, "interval": {**interval, "p_always_valid": None}}
-    others = [release for stay in asked.stays for release in stay.baseline_release_ids]
-    count0, exposure0 = _reported(asked, others, least)
-    observed |= {
-        "baseline_arm": asked.baseline,
-        "count0": sum(count0.values()),
-        "exposure0": sum(exposure0.values()),
-    }
-    given = (observed[name] for name in ("count1", "exposure1", "count0", "exposure0"))
-    ratio = feedback_rate_ratio(*given, confidence)
-    interval = {"lo": ratio.lo, "hi": ratio.hi, "estimate": ratio.ratio}
-    return {**observed, "interval": {**interval, "p_always_valid": None}}
-
-
-def _reported(
-    asked: _Asked, releases: Sequence[Any], least: Severity
-) -> tuple[dict[str, int], dict[str, int]]:
-    """Confirmed findings and answered requests per partner."""
-    rows = live.answered_requests(releases, asked.since, asked.now)
-    return findings_reported(releases, asked.since, asked.now, least), _by_partner(rows)
-
-
-def _dispersion(counts: Mapping[str, int], exposure: Mapping[str, int]) -> float | None:
-    if len(exposure) < 2:
-        return None
-    names = sorted(exposure)
-    found = dispersion([counts.get(n, 0) for n in names], [exposure[n] for n in names])
-    return found.dispersion
+    found = reported.per_request(
+        asked.options, asked.terms.confidence, asked.stays, asked.since, asked.now
+    )
+    shared = {"since": _moment(asked.since), "until": _moment(asked.now)}
+    return {**found, **shared, "baseline_arm": asked.baseline}
 
 
 def _open_findings(checkpoint: Checkpoint) -> Evidence:
