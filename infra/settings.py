@@ -258,6 +258,8 @@ EVIDENCE_SOURCES = [
     "releases.evidence.AnswerEvidence",
     "evals.evidence.EvalEvidence",
     "alpha.evidence.LiveEvidence",
+    # The first source that knows a kind answers: these kinds have no other yet.
+    "releases.evidence.NothingYet",
 ]
 
 # Who knows the names in pipeline files, and what gates can settle: each path names a class.

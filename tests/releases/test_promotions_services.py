@@ -487,3 +487,19 @@ def test_a_source_that_can_not_be_loaded_is_an_error_that_says_so(
     settings.EVIDENCE_SOURCES = ["releases.nowhere.Source"]
     reason = reasons_of(story.requested(cast.engineer, candidate, to))[0]
     assert (reason.outcome, "releases.nowhere.Source" in reason.sentence) == (Outcome.ERROR, True)
+
+
+@pytest.mark.parametrize(
+    "gate",
+    [
+        {"id": "taste", "kind": "preference", "baseline": {"stage": "closed-alpha"}},
+        {"id": "rerun", "kind": "replay", "at_most": 0.01},
+    ],
+)
+def test_a_kind_without_a_source_can_not_tell_and_never_admits(
+    cast: Cast, gate: dict[str, Any]
+) -> None:
+    promotion = story.requested(cast.engineer, builders.checkpoint(), story.stage(gate))
+    found = reasons_of(promotion)[0]
+    assert (found.outcome, found.code) == (Outcome.INCONCLUSIVE, "no_evidence")
+    assert "no evidence yet" in found.sentence
