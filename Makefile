@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long bench lint vendor screenshots lock install install-dev
+.PHONY: help run test test-long bench bench-statistics lint vendor screenshots lock install install-dev
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -59,6 +59,10 @@ test-long: install-dev
 
 bench: install-dev
 	@exec "$(BIN)/python" -m tests.bench $(ARGS)
+
+# Coverage and false alarms of every interval (ARGS='--scale 0.1 NAME…'); docs/statistics.md.
+bench-statistics: install-dev
+	@exec "$(BIN)/python" -m tests.simulations $(ARGS)
 
 lint: install-dev
 	"$(BIN)/ruff" check .
