@@ -85,7 +85,7 @@ def _trend(t: Floats, s: Floats, se: Floats, c: float) -> _Trend:
     y = np.log(u / (1 - u))
     weight = (c * u * (1 - u) / se) ** 2
     design = np.column_stack([np.ones(len(t)), t])
-    inverse = np.linalg.inv((design.T * weight) @ design)
+    inverse = _inverse((design.T * weight) @ design)
     a, b = inverse @ (design.T @ (weight * y))
     chi2 = float(np.sum(weight * (y - a - b * t) ** 2))
     covariance = inverse * max(1.0, chi2 / (len(t) - 2))
@@ -97,6 +97,16 @@ def _trend(t: Floats, s: Floats, se: Floats, c: float) -> _Trend:
         v_bb=float(covariance[1, 1]),
         dof=len(t) - 2,
     )
+
+
+def _inverse(table: Floats) -> Floats:
+    try:
+        result: Floats = np.linalg.inv(table)
+    except np.linalg.LinAlgError:
+        result = np.full_like(table, np.nan)
+    if not np.all(np.diag(result) > 0):
+        raise ValueError("t: the days and errors differ too wildly for a trend")
+    return result
 
 
 def _fieller(trend: _Trend, height: float, date: float, level: float) -> tuple[float, float]:
