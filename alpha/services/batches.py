@@ -40,7 +40,7 @@ from alpha.services.counting import (
     OPEN_UNITS,
     TAKE_REQUESTS,
     TAKE_UNITS,
-    WAITING_RELEASES,
+    WAITING_CALLS,
 )
 from alpha.services.downs import count_downs
 from alpha.states import Counted
@@ -90,9 +90,11 @@ def _is_alone() -> bool:
 
 def _count_calls(now: datetime) -> int:
     """Take the oldest landed calls into their segments and units; how many were read."""
-    waiting = {"limit": CHUNK, "now": now}
-    segments.follow(row[0] for row in _run(WAITING_RELEASES, waiting))
-    return int(_run(ADD_CALLS, waiting)[0][0])
+    calls = _run(WAITING_CALLS, {"limit": CHUNK})
+    segments.follow(release for _, release in calls)
+    if calls:
+        _run(ADD_CALLS, {"calls": [call for call, _ in calls], "now": now})
+    return len(calls)
 
 
 def _close_all(now: datetime) -> Iterator[TrafficBatch]:

@@ -12,16 +12,15 @@ _IS_ERROR = f"(state = 'failed' AND NOT {_REFUSED_INPUT})"
 _MS = f"CASE WHEN {_REFUSED_INPUT} THEN NULL ELSE total_ms END"
 _IS_PRICED = "(state = 'succeeded' AND cost_micros > 0)"
 
-WAITING_RELEASES = """
-SELECT DISTINCT release_id FROM (
-    SELECT release_id FROM landed_call WHERE segment_id IS NULL ORDER BY id LIMIT %(limit)s
-) AS waiting
+# What lands after this is left to the next round: its segments are not followed yet.
+WAITING_CALLS = """
+SELECT id, release_id FROM landed_call WHERE segment_id IS NULL ORDER BY id LIMIT %(limit)s
 """
 
 # A call of no segment came by shares that held no longer, or to a release that is no row here.
 ADD_CALLS = f"""
 WITH waiting AS MATERIALIZED (
-    SELECT id FROM landed_call WHERE segment_id IS NULL ORDER BY id LIMIT %(limit)s
+    SELECT unnest(%(calls)s) AS id
 ), matched AS (
     UPDATE landed_call c SET segment_id = s.id, seen_at = %(now)s,
         arm = CASE WHEN c.release_id = coalesce(s.candidate_id, s.incumbent_id) THEN 1 ELSE 0 END
@@ -51,7 +50,7 @@ WITH waiting AS MATERIALIZED (
     DELETE FROM landed_call
     WHERE id IN (SELECT id FROM waiting) AND id NOT IN (SELECT id FROM matched)
 )
-SELECT count(*) FROM waiting
+SELECT 1
 """
 
 OPEN_UNITS = """

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterable
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -14,7 +16,9 @@ from django.db import connections
 from django.db.models import Sum
 
 from alpha.models import LandedCall, TrafficArm, TrafficUnit
+from alpha.services import segments
 from alpha.services.batches import close_batches
+from alpha.services.segments import follow
 from infra.embedded.paths import PROJECT_DIR
 from tests.alpha.gateway.server import wait_for
 from tests.alpha.traffic import Traffic, later, ship
@@ -57,11 +61,37 @@ def test_closers_at_once_count_every_call_once(committed_db: str) -> None:
     write(traffic, range(20))
     stop.set()
     for thread in threads:
-        thread.join(30)
+        thread.join(120)
+        assert not thread.is_alive()
     assert not failures, failures
     close_batches(NOW)
     assert counted("unit") == counted("request") == 2000
     assert (TrafficUnit.objects.count(), LandedCall.objects.count()) == (2000, 0)
+
+
+def test_calls_that_land_while_a_round_counts_are_left_to_the_next(
+    committed_db: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traffic = Traffic()
+    traffic.begin()
+
+    def follow_then_land(releases: Iterable[UUID]) -> None:
+        follow(releases)
+        other = threading.Thread(target=land, args=(traffic,))
+        other.start()
+        other.join(30)
+
+    monkeypatch.setattr(segments, "follow", follow_then_land)
+    close_batches(NOW)
+    monkeypatch.undo()
+    assert (counted("request"), LandedCall.objects.count()) == (0, 100)
+    close_batches(NOW)
+    assert counted("unit") == counted("request") == 100
+
+
+def land(traffic: Traffic) -> None:
+    write(traffic, range(1))
+    connections.close_all()
 
 
 CLOSER = """
