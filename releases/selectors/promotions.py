@@ -51,6 +51,13 @@ def open_promotions() -> QuerySet[Promotion]:
     return promotions().filter(state__in=OPEN).order_by("requested_at")
 
 
+def open_for_the_same_place(promotion: Promotion) -> QuerySet[Promotion]:
+    """Open requests, that one among them, for its stage in its size."""
+    return promotions().filter(
+        stage=promotion.stage, checkpoint__size=promotion.checkpoint.size, state__in=OPEN
+    )
+
+
 def promotion_with_id(promotion_id: UUID | str) -> Promotion:
     """That promotion; NotFound."""
     found = promotions().filter(pk=promotion_id).first()

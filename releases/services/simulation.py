@@ -18,7 +18,7 @@ from releases.models import Checkpoint, Promotion, Release, Stage
 from releases.promotions import APPROVALS, Decision, GateReason, decide
 from releases.ramps import WHOLE, Step, is_gradual, share_at, steps_of
 from releases.selectors.facts import facts_of, subject_of
-from releases.selectors.promotions import OPEN, promotions
+from releases.selectors.promotions import OPEN, open_for_the_same_place, promotions
 from releases.selectors.releases import current_release
 from releases.services.promotions.request import request_refusals
 from releases.services.promotions.votes import vote_refusals
@@ -186,12 +186,7 @@ def _replaced(subject: Promotion) -> list[Release]:
 
 def _superseded(subject: Promotion) -> list[Promotion]:
     """Older open requests for the same place: they end when this one is promoted."""
-    rivals = promotions().filter(
-        stage=subject.stage,
-        checkpoint__size=subject.checkpoint.size,
-        state__in=OPEN,
-        requested_at__lt=subject.requested_at,
-    )
+    rivals = open_for_the_same_place(subject).filter(requested_at__lt=subject.requested_at)
     return list(rivals.exclude(pk=subject.pk).exclude(checkpoint=subject.checkpoint))
 
 

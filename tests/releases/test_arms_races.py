@@ -174,6 +174,29 @@ def test_fifty_promotes_of_two_checkpoints_give_one_winner_and_one_conflict(
     assert audit.verify().problem is None
 
 
+def test_fifty_promotes_into_a_stage_without_a_ramp_leave_the_one_requested_later(
+    committed_db: str,
+) -> None:
+    cast = builders.cast()
+    to = story.stage(story.MANUAL)
+    begun(cast, to, "one")
+    rivals = [ready_beside(cast, to, "two"), ready_beside(cast, to, "three")]
+
+    def execute(promotion: Promotion) -> Callable[[], Any]:
+        return lambda: promotions.execute_promotion(actor=system("test"), promotion=promotion)
+
+    with watched_by_a_reader(places=1) as seen:
+        found = at_once(*(execute(rivals[n % 2]) for n in range(50)))
+    assert set(seen) == {(1, 0)}
+    assert one_winner(found[0::2], found[1::2]) == "promotion_ended"
+    assert shares(to) == {"three": ("incumbent", 100)}
+    assert Release.objects.filter(checkpoint__name="two").count() == 0
+    older = Promotion.objects.get(checkpoint__name="two")
+    assert older.state == PromotionState.SUPERSEDED and older.superseded_by == rivals[1]
+    assert AuditEntry.objects.filter(action="promotion.promoted").count() == 2
+    assert audit.verify().problem is None
+
+
 def test_two_looks_at_once_move_a_ramp_one_step(committed_db: str) -> None:
     to = ramping(builders.cast())
     assert sum(at_once(*[lambda: ramps.advance_ramps(LATER)] * 6)) == 1

@@ -19,7 +19,7 @@ from releases.services.releases import demote_release, halt_release, resume_rele
 from releases.states import PromotionState, ReleaseState
 from tests import builders
 from tests.builders import Cast
-from tests.releases import story
+from tests.releases import rollout, story
 
 pytestmark = pytest.mark.django_db
 
@@ -66,6 +66,19 @@ def test_a_freeze_blocks_promote_until_its_window_closes(cast: Cast) -> None:
     with clock.frozen_at(datetime(2026, 3, 30, 4, tzinfo=UTC)):
         assert promotions.advance_promotions() == 1
     assert Release.objects.get().promotion == waiting
+
+
+def test_of_two_that_waited_for_a_freeze_nobody_is_shown_the_older(cast: Cast) -> None:
+    to = story.stage(story.MANUAL)
+    place(cast, stage=to)
+    with clock.frozen_at(SUNDAY):
+        older = story.promoted(cast, rollout.named("older"), to)
+    with clock.frozen_at(SUNDAY + timedelta(minutes=1)):
+        newer = story.promoted(cast, rollout.named("newer"), to)
+    with clock.frozen_at(datetime(2026, 3, 30, 4, tzinfo=UTC)):
+        promotions.advance_promotions()
+    assert Release.objects.get().promotion == newer
+    assert promotion_with_id(older.pk).superseded_by == newer
 
 
 def test_a_freeze_blocks_nothing_that_leads_back(cast: Cast) -> None:

@@ -20,9 +20,13 @@ log = logging.getLogger(__name__)
 
 
 def advance_promotions() -> int:
-    """Judge, expire and execute; how many promotions changed. Nothing while another one runs."""
+    """Judge, expire and execute; how many promotions changed. Nothing while another one runs.
+
+    The newest first: what waited for the same freeze or hold gives way to what was asked for later.
+    """
     with alone(_LOCK) as is_alone:
-        return sum(_advance(promotion) for promotion in open_promotions()) if is_alone else 0
+        queue = open_promotions().reverse() if is_alone else ()
+        return sum(_advance(promotion) for promotion in queue)
 
 
 def _advance(promotion: Promotion) -> bool:

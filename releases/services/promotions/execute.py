@@ -11,7 +11,13 @@ from infra.actors import Actor, system
 from infra.errors import PromotionBlocked, Reason
 from infra.roles import Role
 from releases.models import Promotion, Release
-from releases.selectors.promotions import OPEN, as_refusal_reason, decision_of, promotion_with_id
+from releases.selectors.promotions import (
+    OPEN,
+    as_refusal_reason,
+    decision_of,
+    open_for_the_same_place,
+    promotion_with_id,
+)
 from releases.services.follow_ups import open_follow_up
 from releases.services.line import take_the_line
 from releases.services.promotions.evaluate import (
@@ -64,6 +70,8 @@ def _executed(actor: Actor, promotion: Promotion) -> Release | None:
             is_settled = all(_is_settled(actor, member) for member in gathered)
             rows = _settled_together(actor, gathered) if is_settled else []
             if rows and all(row.state == PromotionState.APPROVED for row in rows):
+                if _gave_way(actor, rows):
+                    return None
                 released = {row.pk: _promote(actor, row) for row in rows}
                 for row in rows:
                     _supersede(actor, row)
@@ -117,29 +125,45 @@ def _promote(actor: Actor, row: Promotion) -> Release:
     return release
 
 
+def _gave_way(actor: Actor, rows: Sequence[Promotion]) -> bool:
+    """Whether one that was requested later is approved as well: nobody is shown the older first."""
+    later = (_approved_later(row) for row in rows)
+    newest = next((row for row in later if row is not None), None)
+    if newest is None:
+        return False
+    for row in rows:
+        reason = f"{newest.checkpoint} was requested later and is approved too."
+        _end_superseded(actor, locked(row.pk), newest, reason)
+    return True
+
+
+def _approved_later(row: Promotion) -> Promotion | None:
+    later = open_for_the_same_place(row).filter(requested_at__gt=row.requested_at)
+    return later.filter(state=PromotionState.APPROVED).order_by("requested_at").last()
+
+
 def _supersede(actor: Actor, newest: Promotion) -> None:
     """Older open requests for the same place end: their comparison was with another incumbent."""
-    older = Promotion.objects.filter(
-        stage=newest.stage,
-        checkpoint__size=newest.checkpoint.size,
-        state__in=OPEN,
-        requested_at__lt=newest.requested_at,
-    ).values_list("pk", flat=True)
-    for promotion_id in list(older):
-        row = locked(promotion_id)
-        before = snapshot(row)
-        if row.state not in OPEN:
-            continue
-        row.superseded_by = newest
-        row.save(update_fields=["superseded_by"])
-        reason = f"{newest.checkpoint} was requested later and is live now."
-        move(row, PromotionState.SUPERSEDED, clock.now(), reason)
-        audit.record(
-            actor=actor,
-            action="promotion.superseded",
-            subject=row,
-            reason=reason,
-            before=before,
-            after=snapshot(row),
-        )
-        end_the_rest(actor, row, clock.now())
+    older = open_for_the_same_place(newest).filter(requested_at__lt=newest.requested_at)
+    reason = f"{newest.checkpoint} was requested later and is live now."
+    for promotion_id in list(older.values_list("pk", flat=True)):
+        _end_superseded(actor, locked(promotion_id), newest, reason)
+
+
+def _end_superseded(actor: Actor, row: Promotion, newest: Promotion, reason: str) -> None:
+    """Nothing where it has ended already, as the rest of a set does with its first."""
+    if row.state not in OPEN:
+        return
+    before = snapshot(row)
+    row.superseded_by = newest
+    row.save(update_fields=["superseded_by"])
+    move(row, PromotionState.SUPERSEDED, clock.now(), reason)
+    audit.record(
+        actor=actor,
+        action="promotion.superseded",
+        subject=row,
+        reason=reason,
+        before=before,
+        after=snapshot(row),
+    )
+    end_the_rest(actor, row, clock.now())
