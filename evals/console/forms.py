@@ -96,6 +96,12 @@ class CaseForm(forms.Form):
         max_length=1000,
         help_text="Component labels, separated by commas. Empty: the suite's graders say.",
     )
+    graders = text_field(
+        "Graders of this case alone",
+        required=False,
+        rows=2,
+        help_text="A JSON list, in addition to the suite's graders. Empty: the suite's alone.",
+    )
     case_id = forms.CharField(label="Case id", required=False, max_length=200)
     publish = forms.BooleanField(label="Publish the version at once", required=False)
     reason = reason_field("Why", "Kept with the feedback.")
@@ -121,6 +127,13 @@ class CaseForm(forms.Form):
 
     def clean_components(self) -> list[str]:
         return [part.strip() for part in self.cleaned_data["components"].split(",") if part.strip()]
+
+    def clean_graders(self) -> list[Any]:
+        text = self.cleaned_data["graders"].strip()
+        found = _json(text, "The list of graders") if text else []
+        if not isinstance(found, list):
+            raise forms.ValidationError("Graders are a JSON list of objects, each with a type.")
+        return found
 
 
 def _json(text: str, what: str) -> Any:

@@ -47,6 +47,8 @@ class CaseSpec:
     source: CaseSource = CaseSource.WRITTEN
     request: Mapping[str, Any] = field(default_factory=dict)
     """Request settings of this case, over the suite's."""
+    graders: Sequence[Mapping[str, Any]] = ()
+    """Graders of this case alone, in addition to the suite's."""
 
     def graded(self) -> GradedCase:
         """The part that graders see."""
@@ -57,6 +59,7 @@ class CaseSpec:
             target=self.target,
             metadata=self.metadata,
             components=self.components,
+            graders=self.graders,
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -71,6 +74,7 @@ class CaseSpec:
             "cluster": self.cluster,
             "source": "" if self.source is CaseSource.WRITTEN else self.source.value,
             "request": self.request,
+            "graders": self.graders,
         }
         return {key: value for key, value in whole.items() if not _is_default(value)}
 
@@ -87,6 +91,7 @@ class SuiteSpec:
     name: str
     cases: Sequence[CaseSpec]
     graders: Sequence[Mapping[str, Any]]
+    """Of every case; may be empty when each case has its own."""
     components: Mapping[str, str]
     """Each component that a case may score, with what it means."""
     description: str = ""

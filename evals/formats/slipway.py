@@ -78,7 +78,10 @@ def _yaml(text: str, path: Path) -> Any:
     except yaml.YAMLError as error:
         raise FormatError(path.name, f"is not YAML: {error}") from error
     if document is None:
-        raise FormatError(path.name, "is empty; it needs kind, name, components and graders")
+        raise FormatError(
+            path.name,
+            "is empty; it needs kind, name and components, and graders here or in each case",
+        )
     return document
 
 
@@ -100,12 +103,12 @@ def _dotted(path: Sequence[str | int]) -> str:
 
 def _suite(document: Mapping[str, Any], lines: yaml_text.Lines) -> SuiteSpec:
     _check_components(document["components"], lines)
-    for index, spec in enumerate(document["graders"]):
+    for index, spec in enumerate(document.get("graders", ())):
         _check_grader(spec, index, document["components"], lines)
     return SuiteSpec(
         name=document["name"],
         cases=(),
-        graders=document["graders"],
+        graders=document.get("graders", []),
         components=document["components"],
         description=document.get("description", ""),
         owner=document.get("owner", ""),
@@ -210,23 +213,22 @@ def _no_constant(name: str) -> None:
 
 
 def _scored(case: CaseSpec, number: int, suite: SuiteSpec) -> set[str]:
-    """The components that the suite's graders score on this case, all of them declared."""
+    """The components that the suite's graders and its own score on this case, all declared."""
     unknown = sorted(set(case.components) - set(suite.components))
     if unknown:
         raise FormatError(CASES_FILE, _undeclared(unknown), line=number, field_name="components")
     scored: set[str] = set()
-    for spec in suite.graders:
-        try:
-            labels = graders.check_case(spec, case.graded())
-        except GraderSpecError as error:
-            raise FormatError(
-                CASES_FILE, error.problem, line=number, field_name=error.field_name
-            ) from error
-        unknown = sorted(set(labels) - set(suite.components))
-        if unknown:
-            message = f"grader {spec['type']} scores it on this case, but {_undeclared(unknown)}"
-            raise FormatError(CASES_FILE, message, line=number, field_name="target")
-        scored |= set(labels)
+    try:
+        for spec, labels in graders.check_graded(suite.graders, case.graded()):
+            unknown = sorted(set(labels) - set(suite.components))
+            if unknown:
+                told = f"grader {spec['type']} scores it on this case, but {_undeclared(unknown)}"
+                raise FormatError(CASES_FILE, told, line=number, field_name="target")
+            scored |= set(labels)
+    except GraderSpecError as error:
+        raise FormatError(
+            CASES_FILE, error.problem, line=number, field_name=error.field_name
+        ) from error
     return scored
 
 

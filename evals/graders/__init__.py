@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -61,6 +61,8 @@ def get(name: str) -> Grader:
 
 def check_spec(spec: Mapping[str, Any]) -> None:
     """Refuse settings that the grader does not take, naming the field."""
+    if not isinstance(spec, Mapping):
+        raise GraderSpecError("", f"{spec!r} is no grader: write an object with a `type`")
     name = spec.get("type")
     if not isinstance(name, str):
         raise GraderSpecError("type", "a grader's type is missing")
@@ -79,6 +81,30 @@ def check_case(spec: Mapping[str, Any], case: GradedCase) -> tuple[str, ...]:
     grader = get(spec["type"])
     _check_schema(case.target, grader.TARGET_SCHEMA, prefix="target")
     return grader.labels(spec, case)
+
+
+def of_case(specs: Sequence[Mapping[str, Any]], case: GradedCase) -> tuple[Mapping[str, Any], ...]:
+    """The suite's graders, then the case's own."""
+    return (*specs, *case.graders)
+
+
+def check_graded(
+    specs: Sequence[Mapping[str, Any]], case: GradedCase
+) -> Iterator[tuple[Mapping[str, Any], tuple[str, ...]]]:
+    """Each grader of the case with the components it will score; GraderSpecError.
+
+    `specs` are the suite's, checked already; the case's own are checked here.
+    """
+    if not of_case(specs, case):
+        raise GraderSpecError("graders", "nothing grades this case: the suite has no graders")
+    for index, spec in enumerate(case.graders):
+        try:
+            check_spec(spec)
+        except GraderSpecError as error:
+            where = f"graders[{index}].{error.field_name}".rstrip(".")
+            raise GraderSpecError(where, error.problem) from error
+    for spec in of_case(specs, case):
+        yield spec, check_case(spec, case)
 
 
 def _check_schema(value: object, schema: Mapping[str, Any], prefix: str) -> None:
@@ -113,13 +139,14 @@ def _is_share(score: float) -> bool:
 def grade_sample(
     specs: Sequence[Mapping[str, Any]], case: GradedCase, sample: Sample, policy: Policy
 ) -> Grade:
-    """The sample's grade by all of a suite's graders; GraderError when any of them failed."""
+    """The sample's grade by the suite's graders and the case's; GraderError when any failed."""
     if refusals.is_refusal(sample, policy):
         return by_policy(Ungradable.REFUSED, specs, case, policy, "the model refused to answer")
-    grades = [_settled(spec, case, sample, policy) for spec in specs]
+    every = of_case(specs, case)
+    grades = [_settled(spec, case, sample, policy) for spec in every]
     if len(grades) == 1:
         return grades[0]
-    return _merged(specs, grades)
+    return _merged(every, grades)
 
 
 def by_policy(
@@ -129,7 +156,20 @@ def by_policy(
     policy: Policy,
     explanation: str,
 ) -> Grade:
-    """The grade of an answer without gradable content: every component gets the policy's score."""
+    """The grade of an answer without gradable content: every component gets the policy's score.
+
+    `specs` are the suite's graders; the case's own are counted in.
+    """
+    return _by_policy(kind, of_case(specs, case), case, policy, explanation)
+
+
+def _by_policy(
+    kind: Ungradable,
+    specs: Sequence[Mapping[str, Any]],
+    case: GradedCase,
+    policy: Policy,
+    explanation: str,
+) -> Grade:
     score = float(getattr(policy, kind.value))
     said = f"{explanation}: scored {score:g} by the suite's policy"
     share = ComponentGrade(score=score, explanation=said)
@@ -148,8 +188,8 @@ def _settled(spec: Mapping[str, Any], case: GradedCase, sample: Sample, policy: 
     if grade.parsed or grade.score is not None:
         return grade
     if grade.state is ResultState.REFUSED or refusals.sounds_like_refusal(sample):
-        return by_policy(Ungradable.REFUSED, [spec], case, policy, "the model refused to answer")
-    return by_policy(Ungradable.UNPARSABLE, [spec], case, policy, grade.explanation)
+        return _by_policy(Ungradable.REFUSED, [spec], case, policy, "the model refused to answer")
+    return _by_policy(Ungradable.UNPARSABLE, [spec], case, policy, grade.explanation)
 
 
 def _merged(specs: Sequence[Mapping[str, Any]], grades: Sequence[Grade]) -> Grade:

@@ -67,6 +67,8 @@ class GradedCase:
     target: Any = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     components: Sequence[str] = ()
+    graders: Sequence[Mapping[str, Any]] = ()
+    """The case's own graders, in addition to the suite's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

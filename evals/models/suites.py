@@ -108,6 +108,9 @@ class Case(models.Model):
     target = models.JSONField(null=True)
     metadata = models.JSONField(default=dict)
     request = models.JSONField(default=dict)
+    graders = models.JSONField(
+        default=list, help_text="Graders of this case alone, in addition to the version's."
+    )
     components = ArrayField(models.CharField(max_length=200))
     cluster = models.CharField(max_length=200, blank=True)
     source = models.CharField(max_length=20, choices=[(s.value, s.value) for s in CaseSource])

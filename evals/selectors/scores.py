@@ -70,7 +70,11 @@ def case_scores(run: Run) -> list[CaseScores]:
 def expected_nodes(case: Case, specs: Sequence[Mapping[str, Any]]) -> set[str]:
     """The nodes that a case would count for, had it been answered."""
     graded = graded_case(case)
-    labels = {label for spec in specs for label in graders.check_case(spec, graded)}
+    labels = {
+        label
+        for spec in graders.of_case(specs, graded)
+        for label in graders.check_case(spec, graded)
+    }
     return set(components.tree(labels))
 
 

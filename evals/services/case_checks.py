@@ -44,12 +44,12 @@ def check_case(
         raise InvalidInput("case_text", message)
     _check_messages(case)
     labels = set(case.components)
-    for spec in specs:
-        try:
-            labels |= set(graders.check_case(spec, case.graded()))
-        except GraderSpecError as error:
-            message = f"Case {case.case_id}, {error.field_name}: {error.problem}"
-            raise InvalidInput("case_target", message) from error
+    try:
+        for _, scored in graders.check_graded(specs, case.graded()):
+            labels |= set(scored)
+    except GraderSpecError as error:
+        message = f"Case {case.case_id}, {error.field_name}: {error.problem}"
+        raise InvalidInput("case_target", message) from error
     unknown = sorted(labels - set(declared))
     if unknown:
         message = (

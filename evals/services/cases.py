@@ -98,6 +98,7 @@ def case_from_feedback(
     target: Any,
     messages: Sequence[Mapping[str, Any]] | None = None,
     components: Sequence[str] = (),
+    graders: Sequence[Mapping[str, Any]] = (),
     case_id: str = "",
     cluster: str = "",
     publish: bool = False,
@@ -106,9 +107,9 @@ def case_from_feedback(
     """A case in the suite's next version, made from a partner's feedback, in one transaction.
 
     `messages` are what the checkpoint is asked, by default those of the kept transcript; the
-    suite's graders judge against `target`. The feedback is `in_suite` afterwards, and the case
-    keeps the way back to it. Publishing needs an editor of suites; whoever triages feedback may
-    add to the draft.
+    suite's graders, and the case's own, judge against `target`. The feedback is `in_suite`
+    afterwards, and the case keeps the way back to it. Publishing needs an editor of suites; whoever
+    triages feedback may add to the draft.
     """
     actor.must("make cases from feedback", *TRIAGERS)
     if publish:
@@ -118,6 +119,7 @@ def case_from_feedback(
         input=_asked(actor, feedback) if messages is None else messages,
         target=target,
         components=components,
+        graders=graders,
         cluster=cluster,
         source=CaseSource.FEEDBACK,
     )
