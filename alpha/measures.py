@@ -19,6 +19,8 @@ from releases.statistics.ratio_sequence import odds_ratio_looks, odds_ratio_sequ
 Observed = dict[str, Any]
 Event = Callable[[ArmCounts], tuple[int, int]]
 """Events and units of an arm."""
+# Costs are whole micro-units, so that of requests which all cost the same is known no better.
+ROUNDING_SD = 1 / math.sqrt(12)
 SHOWN_QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
@@ -173,7 +175,8 @@ def _log_mean(
         for arm, m in zip(arms, means, strict=True)
     )
     spread = math.fsum(w * w / arm.n_priced for w, arm in zip(weights, arms, strict=True))
-    return mean, math.sqrt(within / (n - len(arms)) * n * spread) / total, n
+    variance = max(within / (n - len(arms)), (ROUNDING_SD / math.exp(mean)) ** 2)
+    return mean, math.sqrt(variance * n * spread) / total, n
 
 
 def cost_bound(batches: Sequence[Batch], terms: LiveTerms) -> Observed:
@@ -184,7 +187,7 @@ def cost_bound(batches: Sequence[Batch], terms: LiveTerms) -> Observed:
     sd = None
     if mean is not None and n > 1:
         squares = math.fsum(arm.cost_squares for arm in arms) - n * mean * mean
-        sd = math.sqrt(max(0.0, squares) / (n - 1))
+        sd = max(math.sqrt(max(0.0, squares) / (n - 1)), ROUNDING_SD)
     given = {"mean": mean, "sd": sd, "n": n, "n_opt": terms.expected_units}
     lo = hi = None
     if mean is not None and sd is not None:

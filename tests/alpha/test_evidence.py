@@ -163,6 +163,16 @@ def test_cost_is_compared_within_each_partner(price: float, outcome: Outcome) ->
     assert story.judge("cost", at_most_micros=50_000).outcome is Outcome.PASS
 
 
+def test_requests_that_all_cost_the_same_settle_their_gate() -> None:
+    story = Story("acme")
+    for number in range(8):
+        for release in (story.incumbent, story.candidate):
+            ship(story.traffic.calls(release, 50, prefix=f"r{number}-", cost_micros=42))
+        close_batches(NOW)
+    assert story.judge("cost", ratio_at_most=1.1).outcome is Outcome.PASS
+    assert story.judge("cost", at_most_micros=41).outcome is Outcome.FAIL
+
+
 def test_exposure_counts_answered_requests_of_this_stay() -> None:
     story = Story("acme", "bell")
     calls = story.traffic.calls
