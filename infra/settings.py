@@ -10,6 +10,7 @@ from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 import alpha.states
+import evals.judge_endpoints
 import evals.states
 import releases.states
 from infra import embedded
@@ -291,6 +292,9 @@ CHECKPOINT_SECTIONS = [
     "alpha.console.sections.served_to",
 ]
 STAGE_SECTIONS = ["alpha.console.sections.who_may_call"]
+
+# Models that graders may ask, beside deployed checkpoints.
+JUDGE_ENDPOINTS = evals.judge_endpoints.parse(text(evals.judge_endpoints.VARIABLE))
 
 REAUTHENTICATE_WITHIN_S = int(number("SLIPWAY_REAUTHENTICATE_WITHIN_S", 12 * 3600))
 DEMO = flag("SLIPWAY_DEMO", default=True)

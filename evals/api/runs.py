@@ -78,6 +78,8 @@ class ProgressOut(serializers.Serializer):
     per_second = serializers.FloatField()
     eta_s = serializers.FloatField(allow_null=True)
     cost_micros = serializers.IntegerField(allow_null=True)
+    grader_cost_micros = serializers.IntegerField(allow_null=True)
+    n_grader_calls = serializers.IntegerField()
 
 
 class MetricOut(serializers.ModelSerializer):
@@ -135,6 +137,10 @@ class ResultOut(serializers.ModelSerializer):
             "tokens_out",
             "cost_micros",
             "latency_ms",
+            "n_grader_calls",
+            "grader_tokens_in",
+            "grader_tokens_out",
+            "grader_cost_micros",
             "recorded_at",
         )
         read_only_fields = fields

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import importlib
 import math
@@ -24,6 +25,7 @@ from evals.graders.contract import (
     GraderSpecError,
     Policy,
     Sample,
+    Services,
     Ungradable,
 )
 from evals.states import SCORED, ResultState
@@ -115,15 +117,55 @@ def _check_schema(value: object, schema: Mapping[str, Any], prefix: str) -> None
     raise GraderSpecError((prefix + path).lstrip("."), error.message)
 
 
+def needs_services(spec: Mapping[str, Any]) -> bool:
+    """Whether this grader waits for something else than the processor: a model, a process."""
+    grader = get(spec["type"])
+    if not hasattr(grader, "grade_async"):
+        return False
+    asks = getattr(grader, "needs_services", None)
+    return bool(asks is None or asks(spec))
+
+
+def models_of(spec: Mapping[str, Any]) -> frozenset[str]:
+    """The models that this grader asks, by the names that its settings use."""
+    models = getattr(get(spec["type"]), "models", None)
+    return frozenset(models(spec)) if models else frozenset()
+
+
 def grade_one(spec: Mapping[str, Any], case: GradedCase, sample: Sample) -> Grade:
     """One grader's own answer, before the suite's policy; GraderError when it failed."""
+    if needs_services(spec):
+        message = f"{spec['type']} calls something outside and can't grade without it"
+        raise GraderError(GraderErrorKind.OTHER, message)
     try:
         grade = get(spec["type"]).grade(spec, case, sample)
     except (GraderError, GraderSpecError):
         raise
     except Exception as error:
-        kind = GraderErrorKind.OTHER
-        raise GraderError(kind, f"{spec['type']} crashed: {error!r}") from error
+        raise _crashed(spec, error) from error
+    return _checked(spec, grade)
+
+
+async def grade_one_async(
+    spec: Mapping[str, Any], case: GradedCase, sample: Sample, services: Services
+) -> Grade:
+    """As grade_one, for every grader: one that needs nothing else works on a thread."""
+    if not needs_services(spec):
+        return await asyncio.to_thread(grade_one, spec, case, sample)
+    try:
+        grade = await get(spec["type"]).grade_async(spec, case, sample, services)
+    except (GraderError, GraderSpecError):
+        raise
+    except Exception as error:
+        raise _crashed(spec, error) from error
+    return _checked(spec, grade)
+
+
+def _crashed(spec: Mapping[str, Any], error: Exception) -> GraderError:
+    return GraderError(GraderErrorKind.OTHER, f"{spec['type']} crashed: {error!r}")
+
+
+def _checked(spec: Mapping[str, Any], grade: Grade) -> Grade:
     scores = [grade.score, *(share.score for share in grade.components.values())]
     if any(score is not None and not _is_share(score) for score in scores):
         raise GraderError(GraderErrorKind.OTHER, f"{spec['type']} gave a score outside 0..1")
@@ -143,9 +185,25 @@ def grade_sample(
     if refusals.is_refusal(sample, policy):
         return by_policy(Ungradable.REFUSED, specs, case, policy, "the model refused to answer")
     every = of_case(specs, case)
-    grades = [_settled(spec, case, sample, policy) for spec in every]
-    if len(grades) == 1:
-        return grades[0]
+    grades = [_settled(spec, case, sample, policy, grade_one(spec, case, sample)) for spec in every]
+    return _merged(every, grades)
+
+
+async def grade_sample_async(
+    specs: Sequence[Mapping[str, Any]],
+    case: GradedCase,
+    sample: Sample,
+    policy: Policy,
+    services: Services,
+) -> Grade:
+    """As grade_sample, where a grader needs services; one grader after the other."""
+    if refusals.is_refusal(sample, policy):
+        return by_policy(Ungradable.REFUSED, specs, case, policy, "the model refused to answer")
+    every = of_case(specs, case)
+    grades = [
+        _settled(spec, case, sample, policy, await grade_one_async(spec, case, sample, services))
+        for spec in every
+    ]
     return _merged(every, grades)
 
 
@@ -183,8 +241,10 @@ def _by_policy(
     )
 
 
-def _settled(spec: Mapping[str, Any], case: GradedCase, sample: Sample, policy: Policy) -> Grade:
-    grade = grade_one(spec, case, sample)
+def _settled(
+    spec: Mapping[str, Any], case: GradedCase, sample: Sample, policy: Policy, grade: Grade
+) -> Grade:
+    """The grade, by the suite's policy when the output could not be read."""
     if grade.parsed or grade.score is not None:
         return grade
     if grade.state is ResultState.REFUSED or refusals.sounds_like_refusal(sample):
@@ -194,6 +254,8 @@ def _settled(spec: Mapping[str, Any], case: GradedCase, sample: Sample, policy: 
 
 def _merged(specs: Sequence[Mapping[str, Any]], grades: Sequence[Grade]) -> Grade:
     """Weighted means per component and over all; passed only when every scoring grader passed."""
+    if len(grades) == 1:
+        return grades[0]
     scored = [
         (spec.get("weight", 1.0), grade.score, grade)
         for spec, grade in zip(specs, grades, strict=True)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from evals.states import ResultState
 from infra.errors import InvalidInput
+from infra.inference import Completion
 
 
 class Ungradable(enum.StrEnum):
@@ -121,8 +122,24 @@ COMPONENTS: Mapping[str, Any] = {
 """Schema of the settings' `components`, for graders whose one score goes to all of them."""
 
 
+class Services(Protocol):
+    """What a grader may use beside the sample; whatever it uses is counted on the result."""
+
+    async def complete(self, model: str, body: Mapping[str, Any]) -> Completion:
+        """What the model of that name answers to a chat completion's body without `model`.
+
+        GraderError `model_grader_server_error` when there is no answer.
+        """
+
+
 class Grader(Protocol):
-    """A grader is a module, or any object, with these names."""
+    """A grader is a module, or any object, with these names.
+
+    One that waits for a model or a process has, instead of `grade` or beside it,
+    `async def grade_async(spec, case, sample, services)`; and, where only some settings need it,
+    `needs_services(spec) -> bool`. One that asks models names them by `models(spec)`, so that a
+    run which could not reach them is refused before it begins.
+    """
 
     @property
     def SCHEMA(self) -> Mapping[str, Any]:  # noqa: N802

@@ -122,6 +122,12 @@ class Result(models.Model):
     tokens_out = models.BigIntegerField(null=True)
     cost_micros = models.BigIntegerField(null=True)
     latency_ms = models.FloatField(null=True)
+    n_grader_calls = models.PositiveIntegerField(
+        default=0, help_text="Calls that the graders made to models of their own."
+    )
+    grader_tokens_in = models.BigIntegerField(null=True)
+    grader_tokens_out = models.BigIntegerField(null=True)
+    grader_cost_micros = models.BigIntegerField(null=True)
     recorded_at = models.DateTimeField()
 
     class Meta:

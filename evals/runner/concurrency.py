@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
 
-from evals.runner.grading import failed_row, graded_row
+from evals.runner.grader_services import GraderServices
+from evals.runner.grading import failed_row, graded_row, graded_row_async, needs_services
 from evals.runner.storage import ResultRow
 from evals.runner.work import Call, ShardWork
 from infra.inference import ChatClient, CompletionFailed
@@ -30,6 +31,7 @@ class CallsInFlight:
     def __init__(self, work: ShardWork, client: ChatClient) -> None:
         self._work = work
         self._client = client
+        self._services = GraderServices(work.endpoints)
         self._done: queue.SimpleQueue[ResultRow | None] = queue.SimpleQueue()
         self._failure: BaseException | None = None
         self._unstored = asyncio.Semaphore(2 * work.concurrency)
@@ -112,6 +114,7 @@ class CallsInFlight:
                     group.create_task(self._call_some(todo))
         finally:
             await self._client.close()
+            await self._services.close()
 
     async def _call_some(self, todo: Iterator[Call]) -> None:
         for call in todo:
@@ -123,4 +126,6 @@ class CallsInFlight:
             completion = await self._client.complete(call.body)
         except CompletionFailed as failure:
             return failed_row(self._work, call, failure)
+        if needs_services(self._work, call):
+            return await graded_row_async(self._work, call, completion, self._services)
         return await asyncio.to_thread(graded_row, self._work, call, completion)

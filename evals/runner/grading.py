@@ -7,6 +7,7 @@ from typing import Any
 from evals import graders, outputs
 from evals.graders.contract import Grade, GraderError, GraderSpecError, Sample
 from evals.outputs import Output
+from evals.runner.grader_services import GraderServices
 from evals.runner.storage import ResultRow
 from evals.runner.work import Call, ShardWork
 from evals.states import ResultState
@@ -15,21 +16,50 @@ from infra.ids import uuid7
 from infra.inference import Completion, CompletionFailed
 
 
+def needs_services(work: ShardWork, call: Call) -> bool:
+    """Whether a grader of this case waits for something outside; else `graded_row` is enough."""
+    return any(graders.needs_services(spec) for spec in graders.of_case(work.graders, call.case))
+
+
 def graded_row(work: ShardWork, call: Call, completion: Completion) -> ResultRow:
     """The result of an answer; errored, with the answer kept, when a grader fails."""
-    sample = Sample(
+    answered = _answered(work, completion)
+    try:
+        grade = graders.grade_sample(work.graders, call.case, _sample(completion), work.policy)
+    except (GraderError, GraderSpecError) as error:
+        return _ungraded(work, call, error, answered)
+    return _row(work, call, {**answered, **_graded(grade)})
+
+
+async def graded_row_async(
+    work: ShardWork, call: Call, completion: Completion, shared: GraderServices
+) -> ResultRow:
+    """As graded_row, for graders that need services; what they used is counted on the result."""
+    services = shared.for_sample()
+    answered = _answered(work, completion)
+    try:
+        grade = await graders.grade_sample_async(
+            work.graders, call.case, _sample(completion), work.policy, services
+        )
+    except (GraderError, GraderSpecError) as error:
+        return _ungraded(work, call, error, {**answered, **services.used.as_row()})
+    return _row(work, call, {**answered, **services.used.as_row(), **_graded(grade)})
+
+
+def _sample(completion: Completion) -> Sample:
+    return Sample(
         output_text=completion.text,
         output_tools=completion.tool_calls,
         finish_reason=completion.finish_reason,
     )
-    answered = _answered(work, completion)
-    try:
-        grade = graders.grade_sample(work.graders, call.case, sample, work.policy)
-    except GraderError as error:
-        return _errored(work, call, error.kind.value, error.message, answered)
-    except GraderSpecError as error:
-        return _errored(work, call, "grader_spec", str(error), answered)
-    return _row(work, call, {**answered, **_graded(grade)})
+
+
+def _ungraded(
+    work: ShardWork, call: Call, error: GraderError | GraderSpecError, known: dict[str, Any]
+) -> ResultRow:
+    if isinstance(error, GraderError):
+        return _errored(work, call, error.kind.value, error.message, known)
+    return _errored(work, call, "grader_spec", str(error), known)
 
 
 def failed_row(work: ShardWork, call: Call, failure: CompletionFailed) -> ResultRow:
@@ -86,6 +116,10 @@ def _row(work: ShardWork, call: Call, values: dict[str, Any]) -> ResultRow:
         "tokens_out": None,
         "cost_micros": None,
         "latency_ms": None,
+        "n_grader_calls": 0,
+        "grader_tokens_in": None,
+        "grader_tokens_out": None,
+        "grader_cost_micros": None,
     }
     return ResultRow(
         id=uuid7(),

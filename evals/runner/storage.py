@@ -38,6 +38,10 @@ class ResultRow:
     tokens_out: int | None
     cost_micros: int | None
     latency_ms: float | None
+    n_grader_calls: int
+    grader_tokens_in: int | None
+    grader_tokens_out: int | None
+    grader_cost_micros: int | None
     recorded_at: datetime
 
 

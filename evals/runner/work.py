@@ -12,7 +12,8 @@ from evals.formats.contract import SuiteSpec, request_body
 from evals.graders.contract import GradedCase, Policy
 from evals.models import Case, Result, Run
 from evals.runner.leases import Lease
-from evals.selectors import suites
+from evals.selectors import model_endpoints, suites
+from evals.selectors.model_endpoints import ModelEndpoint
 from infra import clock
 from infra.errors import InvalidMove
 from releases.models import Price
@@ -62,6 +63,8 @@ class ShardWork:
     pricing: Pricing | None
     concurrency: int
     calls: Sequence[Call]
+    endpoints: Mapping[str, ModelEndpoint]
+    """The models that the graders ask, by the name they use."""
 
 
 def read_work(lease: Lease) -> ShardWork:
@@ -83,6 +86,7 @@ def read_work(lease: Lease) -> ShardWork:
         pricing=_pricing(price_at(run.checkpoint_id, clock.now())),
         concurrency=max(1, ordering.share_of(run.concurrency, index, n_shards)),
         calls=_missing_calls(run, lease),
+        endpoints=model_endpoints.endpoints_of(run.version),
     )
 
 

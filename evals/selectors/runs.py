@@ -36,7 +36,10 @@ class Progress:
     eta_s: float | None
     """Seconds to go at that rate; None when it is not known."""
     cost_micros: int | None
-    """So far; None when no price was in force."""
+    """So far, of the checkpoint's answers; None when no price was in force."""
+    grader_cost_micros: int | None
+    """So far, of the models that graders asked; None when none was asked or no price is known."""
+    n_grader_calls: int
     problem: str
 
     @property
@@ -98,6 +101,8 @@ def progress(run: Run) -> Progress:
         refused=Count("pk", filter=Q(state=ResultState.REFUSED.value)),
         recent=Count("pk", filter=Q(recorded_at__gt=now - RATE_WINDOW)),
         cost_micros=Sum("cost_micros"),
+        grader_cost_micros=Sum("grader_cost_micros"),
+        n_grader_calls=Sum("n_grader_calls", default=0),
     )
     recent = counted.pop("recent")
     running_s = (now - row.started_at).total_seconds() if row.started_at else 0.0

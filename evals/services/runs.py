@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 
 from evals import ordering
 from evals.models import Metric, Result, Run, Shard, SuiteVersion
-from evals.selectors import scores
+from evals.selectors import model_endpoints, scores
 from evals.states import RUN_TRANSITIONS, RunState, ShardState, VersionState
 from infra import audit, clock
 from infra.actors import Actor, system
@@ -44,13 +44,15 @@ def start_run(
 ) -> Run:
     """A queued run of the checkpoint on the version; the one that exists for the same key.
 
-    Refused without an active deployment, on a draft, and for a key that named another run.
+    Refused without an active deployment, on a draft, for a key that named another run, and while
+    nothing answers for a model that a grader asks.
     """
     actor.must("start eval runs", *STARTERS, scope=Scope.RUN)
     _check_numbers(repeats, concurrency, seed)
     if version.state != VersionState.PUBLISHED.value:
         message = f"{version} is a draft: publish it before running checkpoints on it."
         raise InvalidMove("version_is_draft", message)
+    model_endpoints.endpoints_of(version)
     run = Run(
         version=version,
         checkpoint=checkpoint,
