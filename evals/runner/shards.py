@@ -12,7 +12,7 @@ from evals.runner.work import ShardWork, read_work
 from evals.services import runs
 from infra import secrets_by_reference
 from infra.errors import DomainError
-from infra.inference import ChatClient, OpenAIClient
+from infra.inference import ChatClient, chat_client
 
 # Results are durable this long after their answer at the latest, while the database answers.
 FLUSH_S = 0.1
@@ -35,9 +35,7 @@ def run_shard(shard_id: UUID) -> None:
 
 
 def _client_of(work: ShardWork) -> ChatClient:
-    return OpenAIClient(
-        base_url=work.base_url, secret=secrets_by_reference.resolve(work.secret_ref)
-    )
+    return chat_client(base_url=work.base_url, secret=secrets_by_reference.resolve(work.secret_ref))
 
 
 def _call_and_store(lease: Lease, work: ShardWork, client: ChatClient) -> bool:
