@@ -13,6 +13,7 @@ from evals.models import Comparison, Run, SuiteVersion
 from evals.selectors import health, method_inputs, runs, scores, suites
 from evals.selectors.comparisons import comparison_with_id
 from evals.services import comparisons
+from evals.states import RunSource
 from infra.errors import DomainError, NotFound
 from releases.gates.contract import Evidence, Gate, Subject
 from releases.models import Checkpoint, Release
@@ -47,6 +48,11 @@ class _Asked:
     @property
     def confidence(self) -> float:
         return float(self.gate.options.get("confidence", comparisons.DEFAULT_CONFIDENCE))
+
+    @property
+    def allows_imported(self) -> bool:
+        """Whether runs that another tool made may be judged; not unless the gate says so."""
+        return bool(self.gate.options.get("allow_imported", False))
 
     @property
     def reference(self) -> str:
@@ -147,7 +153,8 @@ def _floor(asked: _Asked) -> Gathered:
         nodes = {
             node: {name: getattr(mean, name) for name in fields} for node, mean in means.items()
         }
-    return {"run_id": str(run.pk), "nodes": nodes}, {}, f"/console/runs/{run.pk}/"
+    observed = {"run_id": str(run.pk), "nodes": nodes, "imported": _imported(run)}
+    return observed, {}, f"/console/runs/{run.pk}/"
 
 
 def _against_baseline(asked: _Asked) -> Gathered:
@@ -165,6 +172,7 @@ def _against_baseline(asked: _Asked) -> Gathered:
         "n_unmatched": made.n_unmatched,
         "n_errored": made.n_errored,
         "anchor": None,
+        "imported": _imported(candidate, baseline),
     }
     inputs = {"baseline": baseline.checkpoint.checkpoint_digest}
     anchor = asked.gate.options.get("anchor")
@@ -176,6 +184,7 @@ def _against_baseline(asked: _Asked) -> Gathered:
             "comparison_id": str(other.pk),
             "nodes": nodes_of(other),
         }
+        observed["imported"] = _imported(candidate, baseline, against)
         inputs["anchor"] = against.checkpoint.checkpoint_digest
     return observed, inputs, f"/console/comparisons/{made.pk}/"
 
@@ -220,10 +229,7 @@ def _compared(asked: _Asked, candidate: Run, baseline: Run, margin: float) -> Co
 
 def _run_of(asked: _Asked, checkpoint: Checkpoint) -> Run:
     """The checkpoint's newest completed run on the version; _NotYet with the command to type."""
-    if asked.then is not None:
-        run = past.run_then(asked.version, checkpoint, asked.then)
-    else:
-        run = runs.newest_completed(asked.version, checkpoint.pk)
+    run = _completed(asked, checkpoint, imported=asked.allows_imported)
     if run is not None:
         return run
     going = runs.newest_open(asked.version, checkpoint.pk)
@@ -233,11 +239,30 @@ def _run_of(asked: _Asked, checkpoint: Checkpoint) -> Run:
             f"{checkpoint.name} is being run on {asked.version}: {now.done} of {now.total} done."
         )
     else:
-        sentence = (
-            f"{checkpoint.name} has no completed run on {asked.version}: start one with "
-            f"`manage.py run start {asked.reference} {checkpoint.name}`."
-        )
+        sentence = _none_completed(asked, checkpoint)
     raise _NotYet(sentence, asked.inputs)
+
+
+def _completed(asked: _Asked, checkpoint: Checkpoint, *, imported: bool) -> Run | None:
+    if asked.then is not None:
+        return past.run_then(asked.version, checkpoint, asked.then, imported=imported)
+    return runs.newest_completed(asked.version, checkpoint.pk, imported=imported)
+
+
+def _none_completed(asked: _Asked, checkpoint: Checkpoint) -> str:
+    start = f"`manage.py run start {asked.reference} {checkpoint.name}`"
+    if _completed(asked, checkpoint, imported=True) is not None:
+        return (
+            f"{checkpoint.name} has only an imported run on {asked.version}, and imported evidence "
+            f"does not admit here: start one with {start}, or set `allow_imported: true` on the "
+            "gate."
+        )
+    return f"{checkpoint.name} has no completed run on {asked.version}: start one with {start}."
+
+
+def _imported(*found: Run) -> list[str]:
+    """The checkpoints whose run was imported, for the gate's sentence."""
+    return [run.checkpoint.name for run in found if run.source == RunSource.IMPORTED.value]
 
 
 def _baseline(asked: _Asked) -> Checkpoint:

@@ -31,6 +31,11 @@ def pack(output: Output) -> bytes:
     return zstandard.compress(json.dumps(whole).encode())
 
 
+def storable(text: str) -> str:
+    """The text as PostgreSQL holds it: no NUL, and as UTF-8 no half of a surrogate pair."""
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+
+
 def unpack(kept: bytes | memoryview) -> Output | None:
     """The output again; None when nothing was answered."""
     if not kept:

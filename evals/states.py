@@ -31,6 +31,17 @@ class RunState(StrEnum):
     FAILED = "failed"
 
 
+class RunSource(StrEnum):
+    """Where a run's answers and scores come from."""
+
+    CALLED = "called"
+    """The checkpoint was called and graded here."""
+    IMPORTED = "imported"
+    """Another tool called and scored; its log was imported."""
+    REGRADED = "regraded"
+    """Stored answers of an older run, graded anew here."""
+
+
 class ShardState(StrEnum):
     """A slice of a run that one worker holds on a lease."""
 

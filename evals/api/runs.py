@@ -18,7 +18,7 @@ from evals.api.parameters import SUITE_NAME, suite_reference
 from evals.models import Metric, Result, Run
 from evals.selectors import runs, suites
 from evals.services import runs as services
-from evals.states import ResultState, RunState
+from evals.states import ResultState, RunSource, RunState
 from infra.api.authentication import actor_of
 from infra.api.bodies import ReasonIn, checked
 from releases.selectors.checkpoints import checkpoint_named
@@ -51,6 +51,7 @@ class RunOut(serializers.ModelSerializer):
             "suite",
             "version",
             "checkpoint",
+            "source",
             "state",
             "repeats",
             "concurrency",
@@ -91,19 +92,48 @@ class MetricOut(serializers.ModelSerializer):
         read_only_fields = fields
 
 
+class StatedOut(serializers.Serializer):
+    """A number that the tool reported, beside what Slipway computed; null: there is none."""
+
+    name = serializers.CharField()
+    stated = serializers.FloatField(allow_null=True)
+    node = serializers.CharField(allow_null=True, allow_blank=True)
+    ours = serializers.FloatField(allow_null=True)
+    agrees = serializers.BooleanField(allow_null=True)
+
+
+class OriginOut(serializers.Serializer):
+    """The log that a run was imported from."""
+
+    format = serializers.CharField()
+    tool = serializers.CharField(allow_blank=True)
+    model = serializers.CharField(allow_blank=True)
+    created_at = serializers.DateTimeField(allow_null=True)
+    n_results = serializers.IntegerField()
+    stated = StatedOut(many=True)
+    not_expressible = serializers.ListField(child=serializers.CharField())
+
+
 class RunDetailOut(RunOut):
     """A run with its progress, and its means once it is completed."""
 
     progress = serializers.SerializerMethodField()
+    origin = serializers.SerializerMethodField()
     metrics = MetricOut(many=True, read_only=True)
 
     class Meta(RunOut.Meta):
-        fields = (*RunOut.Meta.fields, "progress", "metrics")
+        fields = (*RunOut.Meta.fields, "progress", "origin", "metrics")
         read_only_fields = fields
 
     @extend_schema_field(ProgressOut)
     def get_progress(self, run: Run) -> Any:
         return ProgressOut(runs.progress(run)).data
+
+    @extend_schema_field(OriginOut(allow_null=True))
+    def get_origin(self, run: Run) -> Any:
+        if run.source != RunSource.IMPORTED.value:
+            return None
+        return {**run.origin, "stated": StatedOut(runs.stated_beside(run), many=True).data}
 
 
 class OutputOut(serializers.Serializer):

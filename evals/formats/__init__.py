@@ -6,9 +6,12 @@ import importlib
 from pathlib import Path
 
 from evals.formats.contract import SuiteFormat, SuiteSpec
+from evals.formats.results import RunFormat, RunLog
 from infra.errors import InvalidInput
 
 FORMATS = {"slipway": "evals.formats.slipway"}
+# Formats whose files may also carry a run: their modules have `read_run`.
+RUN_FORMATS: frozenset[str] = frozenset()
 
 
 def names() -> tuple[str, ...]:
@@ -27,6 +30,20 @@ def get(name: str) -> SuiteFormat:
 def read(name: str, path: Path) -> SuiteSpec:
     """The suite at the path, in the named format."""
     return get(name).read(path)
+
+
+def run_names() -> tuple[str, ...]:
+    """Every format that a run can be imported from."""
+    return tuple(sorted(RUN_FORMATS))
+
+
+def read_run(name: str, path: Path) -> RunLog:
+    """The run at the path, in the named format."""
+    if name not in RUN_FORMATS:
+        known = ", ".join(run_names())
+        raise InvalidInput("format", f"{name!r} carries no runs; the formats that do are {known}")
+    module: RunFormat = importlib.import_module(FORMATS[name])
+    return module.read_run(path)
 
 
 def write(name: str, suite: SuiteSpec, path: Path) -> None:

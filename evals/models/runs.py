@@ -10,6 +10,7 @@ from evals.states import (
     RUN_TRANSITIONS,
     SHARD_TRANSITIONS,
     ResultState,
+    RunSource,
     RunState,
     ShardState,
 )
@@ -24,7 +25,26 @@ class Run(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     version = models.ForeignKey(SuiteVersion, on_delete=models.PROTECT, related_name="runs")
     checkpoint = models.ForeignKey(Checkpoint, on_delete=models.PROTECT, related_name="runs")
-    deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="runs")
+    deployment = models.ForeignKey(
+        Deployment,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="runs",
+        help_text="What was called; nothing for a run that called nothing.",
+    )
+    source = models.CharField(
+        max_length=20,
+        choices=[(s.value, s.value) for s in RunSource],
+        default=RunSource.CALLED.value,
+    )
+    origin = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="Of an imported run: format, tool, model, stated metrics, what was left out.",
+    )
+    origin_digest = models.CharField(
+        max_length=64, blank=True, help_text="Of an imported run: SHA-256 of its log."
+    )
     repeats = models.PositiveIntegerField(default=1)
     concurrency = models.PositiveIntegerField(default=4)
     seed = models.BigIntegerField()
@@ -60,6 +80,17 @@ class Run(models.Model):
                 condition=~Q(idempotency_key=""),
                 name="eval_run_once",
                 violation_error_message="A run was started with this key already.",
+            ),
+            models.UniqueConstraint(
+                fields=["version", "checkpoint", "origin_digest"],
+                condition=~Q(origin_digest=""),
+                name="eval_run_imported_once",
+                violation_error_message="This log was imported for the checkpoint already.",
+            ),
+            models.CheckConstraint(
+                condition=Q(deployment__isnull=False) | ~Q(source="called"),
+                name="eval_run_called_deployment",
+                violation_error_message="A run that calls needs a deployment.",
             ),
         ]
         triggers = [lifecycle("eval_run", RUN_TRANSITIONS), kept("eval_run")]

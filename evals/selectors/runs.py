@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Count, Q, QuerySet, Sum
 
 from evals.models import Result, Run, SuiteVersion
-from evals.states import ResultState, RunState
+from evals.states import ResultState, RunSource, RunState
 from infra import clock
 from infra.errors import NotFound
 from releases.models import Checkpoint
@@ -18,6 +20,8 @@ from releases.models import Checkpoint
 OVER = frozenset({RunState.COMPLETED, RunState.CANCELLED, RunState.FAILED})
 # The rate of a run is that of its last seconds, not of its whole life.
 RATE_WINDOW = timedelta(seconds=10)
+# A stated mean agrees when it differs by less: tools print six digits and more.
+STATED_AGREES = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,10 +69,21 @@ def run_with_id(run_id: UUID) -> Run:
     return run
 
 
-def newest_completed(version: SuiteVersion, checkpoint_id: UUID) -> Run | None:
-    """The checkpoint's newest completed run on the version; None without one."""
-    found = runs(state=RunState.COMPLETED.value)
+def newest_completed(
+    version: SuiteVersion, checkpoint_id: UUID, *, imported: bool = True
+) -> Run | None:
+    """The checkpoint's newest completed run on the version; None without one.
+
+    `imported` False leaves out what another tool called and scored.
+    """
+    found = completed(imported=imported)
     return found.filter(version=version, checkpoint_id=checkpoint_id).first()
+
+
+def completed(*, imported: bool = True) -> QuerySet[Run]:
+    """Completed runs, newest first; `imported` False leaves imported ones out."""
+    found = runs(state=RunState.COMPLETED.value)
+    return found if imported else found.exclude(source=RunSource.IMPORTED.value)
 
 
 def completed_run(version: SuiteVersion, checkpoint: Checkpoint) -> Run:
@@ -116,6 +131,39 @@ def progress(run: Run) -> Progress:
         eta_s=left / per_second if per_second else None,
         problem=row.problem,
         **counted,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatedBeside:
+    """A number that an imported run's tool reported, beside what was computed here."""
+
+    name: str
+    stated: float | None
+    node: str | None
+    """The component whose mean it is; None: nothing that is computed here."""
+    ours: float | None
+    agrees: bool | None
+    """None when there is nothing to hold it against."""
+
+
+def stated_beside(run: Run) -> list[StatedBeside]:
+    """The stated numbers of an imported run; none of a run that was called here."""
+    means = dict(run.metrics.values_list("node", "mean"))
+    return [_beside(metric, means) for metric in run.origin.get("stated", ())]
+
+
+def _beside(metric: Mapping[str, Any], means: Mapping[str, float | None]) -> StatedBeside:
+    node, stated = metric["node"], metric["value"]
+    ours = means.get(node) if node is not None else None
+    comparable = node in means
+    near = None not in (stated, ours) and math.isclose(stated, ours, abs_tol=STATED_AGREES)
+    return StatedBeside(
+        name=metric["name"],
+        stated=stated,
+        node=node,
+        ours=ours,
+        agrees=(near or stated == ours) if comparable else None,
     )
 
 

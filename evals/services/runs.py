@@ -9,6 +9,7 @@ from celery import current_app
 from django.db import IntegrityError, transaction
 
 from evals import ordering
+from evals.graders import external
 from evals.models import Metric, Result, Run, Shard, SuiteVersion
 from evals.selectors import model_endpoints, scores
 from evals.states import RUN_TRANSITIONS, RunState, ShardState, VersionState
@@ -52,6 +53,7 @@ def start_run(
     if version.state != VersionState.PUBLISHED.value:
         message = f"{version} is a draft: publish it before running checkpoints on it."
         raise InvalidMove("version_is_draft", message)
+    _refuse_external(version)
     model_endpoints.endpoints_of(version)
     run = Run(
         version=version,
@@ -150,6 +152,13 @@ def _end(run: Run, state: RunState) -> None:
     run.state = state.value
     run.finished_at = clock.now()
     run.save(update_fields=["state", "finished_at", "problem"])
+
+
+def _refuse_external(version: SuiteVersion) -> None:
+    """Scores that only another tool gives can't be had by calling: not a run of errors alone."""
+    for spec in version.graders:
+        if spec["type"] == external.KIND:
+            raise InvalidMove("graded_elsewhere", f"{version}: its {external.told(spec)}.")
 
 
 def _check_numbers(repeats: int, concurrency: int, seed: int) -> None:

@@ -45,6 +45,7 @@ class EvalFloor:
             "critical_nodes": options.NODES,
             "block_on": options.BLOCK_ON,
             "confidence": options.CONFIDENCE,
+            "allow_imported": options.ALLOW_IMPORTED,
         },
         required=["suite", "at_least"],
     )

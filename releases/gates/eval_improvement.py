@@ -50,6 +50,7 @@ class EvalImprovement:
             "block_on": options.BLOCK_ON,
             "anchor": ANCHOR,
             "confidence": options.CONFIDENCE,
+            "allow_imported": options.ALLOW_IMPORTED,
         },
         required=["suite", "baseline"],
     )

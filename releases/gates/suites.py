@@ -40,7 +40,23 @@ def suite_name(observed: Mapping[str, Any]) -> str:
 
 
 def capped(verdict: Verdict, observed: Mapping[str, Any]) -> Verdict:
-    """The verdict after the suite's state: no pass on a saturated suite, nothing on an expired."""
+    """The verdict after the suite's state: no pass on a saturated suite, nothing on an expired.
+
+    Numbers that another tool made are named as such.
+    """
+    return _capped(_told_imported(verdict, observed), observed)
+
+
+def _told_imported(verdict: Verdict, observed: Mapping[str, Any]) -> Verdict:
+    """The sentence with the checkpoints whose run was imported; older evidence names none."""
+    names = list(dict.fromkeys(observed.get("imported", ())))
+    if not names:
+        return verdict
+    clause = f"the run of {' and '.join(map(str, names))} was imported, not made here"
+    return replace(verdict, sentence=f"{verdict.sentence.rstrip('.')} ({clause}).")
+
+
+def _capped(verdict: Verdict, observed: Mapping[str, Any]) -> Verdict:
     health, name = suite_health(observed), suite_name(observed)
     if health in _TRUSTED:
         return verdict

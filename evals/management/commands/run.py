@@ -12,9 +12,11 @@ from uuid import UUID
 
 from django.core.management.base import CommandParser
 
+from evals import formats
 from evals.models import Run
 from evals.selectors import runs, suites
-from evals.selectors.runs import Progress
+from evals.selectors.runs import Progress, StatedBeside
+from evals.services import run_imports
 from evals.services import runs as services
 from evals.states import RunState
 from infra.cli import SlipwayCommand, add_actions
@@ -35,6 +37,14 @@ def start(parser: CommandParser) -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--key", default="", help="starting again with this key gives this run")
     parser.add_argument("--wait", action="store_true", help="stay until it is over")
+
+
+def import_(parser: CommandParser) -> None:
+    """a run that another tool made, as a completed run of a checkpoint"""
+    parser.add_argument("format", choices=formats.run_names())
+    parser.add_argument("path", type=Path)
+    parser.add_argument("--checkpoint", required=True)
+    parser.add_argument("--suite", default="", help="default: the suite's name in the log")
 
 
 def list_(parser: CommandParser) -> None:
@@ -61,11 +71,18 @@ def cancel(parser: CommandParser) -> None:
 
 
 class Command(SlipwayCommand):
-    help = "Eval runs: start, list, show, export, cancel."
+    help = "Eval runs: start, import, list, show, export, cancel."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        actions = {"start": start, "list": list_, "show": show, "export": export, "cancel": cancel}
+        actions = {
+            "start": start,
+            "import": import_,
+            "list": list_,
+            "show": show,
+            "export": export,
+            "cancel": cancel,
+        }
         add_actions(parser, actions)
 
     def run(self, **options: Any) -> Any:
@@ -85,6 +102,29 @@ class Command(SlipwayCommand):
         if options["wait"]:
             self._wait(run)
         return self._told(runs.run_with_id(run.pk))
+
+    def run_import(self, options: dict[str, Any]) -> dict[str, Any]:
+        made = run_imports.import_run(
+            actor=self.actor(options),
+            log=formats.read_run(options["format"], options["path"]),
+            checkpoint=checkpoint_named(options["checkpoint"]),
+            format_name=options["format"],
+            suite=options["suite"],
+        )
+        if not made.is_new:
+            self.say("This log was imported for the checkpoint already; nothing was written.")
+        told = self._told(runs.run_with_id(made.run.pk))
+        beside = runs.stated_beside(made.run)
+        for metric in beside:
+            self.say(f"  {stated_line(metric)}")
+        for sentence in made.run.origin["not_expressible"]:
+            self.say(f"  not expressible: {sentence}")
+        return {
+            **told,
+            "is_new": made.is_new,
+            "stated": [asdict(metric) for metric in beside],
+            "not_expressible": made.run.origin["not_expressible"],
+        }
 
     def run_list(self, options: dict[str, Any]) -> list[dict[str, Any]]:
         found = runs.runs(options["suite"], options["checkpoint"])[:50]
@@ -160,6 +200,16 @@ def progress_line(now: Progress) -> str:
     if now.refused:
         parts.append(f"{now.refused} refused")
     return ", ".join(parts)
+
+
+def stated_line(metric: StatedBeside) -> str:
+    """`stated match/accuracy 0.75, ours 0.75: agrees`."""
+    stated = "nothing" if metric.stated is None else f"{metric.stated:.6g}"
+    if metric.agrees is None:
+        return f"stated {metric.name} {stated}: not computed here"
+    ours = "nothing" if metric.ours is None else f"{metric.ours:.6g}"
+    told = "agrees" if metric.agrees else "DIFFERS"
+    return f"stated {metric.name} {stated}, ours {ours}: {told}"
 
 
 def _shown(mean: dict[str, Any]) -> str:
