@@ -27,7 +27,7 @@ def killed_at(point: int, work: Callable[[], Any], *, statements: bool) -> bool:
     if child == 0:
         _work_until(point, work, statements)
     _, status = os.waitpid(child, 0)
-    _wait_until_gone()
+    wait_until_gone()
     if os.WIFSIGNALED(status):
         assert os.WTERMSIG(status) == signal.SIGKILL
         return True
@@ -68,7 +68,7 @@ def _work_until(point: int, work: Callable[[], Any], statements: bool) -> None:
         os._exit(failed)
 
 
-def _wait_until_gone() -> None:
+def wait_until_gone() -> None:
     """The server drops what the killed process held only once it sees the closed socket."""
     name = connections["default"].settings_dict["NAME"]
     others = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"

@@ -256,9 +256,14 @@ def ends() -> dict[str, Any]:
 
 
 def survives(
-    original: str, work: Callable[[], Any], checked: Callable[[], None], *, statements: bool
+    original: str,
+    work: Callable[[], Any],
+    checked: Callable[[], None],
+    *,
+    statements: bool,
+    every: int = 1,
 ) -> int:
-    """Kill the work at every point, let it be done again; the number of points.
+    """Kill the work at every point, or every n-th, let it be done again; how many it has.
 
     The end is the same as of work that nobody killed, wherever the kill came.
     """
@@ -276,7 +281,7 @@ def survives(
             assert after in (before, expected), f"half done at {point}: {after}"
             work()
             assert ends() == expected, f"killed at {point}"
-            point += 1
+            point += every
             copies.use_new()
         assert ends() == expected, "the work that nobody killed at last"
         return point - 1
