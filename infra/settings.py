@@ -179,6 +179,8 @@ WHITENOISE_AUTOREFRESH = False
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
+# The largest body of the management API: a suite of thousands of cases fits.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 2**20
 USE_I18N = False
 FORMAT_MODULE_PATH = "infra.console.formats"
 

@@ -29,11 +29,16 @@ SILENT_YEARS = 12
 class Scheduled(Protocol):
     """A freeze's row, or a `Schedule`."""
 
-    starts: str
-    lasts: str
-    rule: str
-    except_dates: Sequence[str]
-    time_zone: str
+    @property
+    def starts(self) -> str: ...
+    @property
+    def lasts(self) -> str: ...
+    @property
+    def rule(self) -> str: ...
+    @property
+    def except_dates(self) -> Sequence[str]: ...
+    @property
+    def time_zone(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

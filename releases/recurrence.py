@@ -191,10 +191,11 @@ def _number(parts: dict[str, str], key: str) -> int | None:
 def _until(text: str) -> datetime:
     match = _UNTIL.fullmatch(text)
     try:
-        found = datetime.strptime(f"{match[1]}{match[2] or 'T235959'}", "%Y%m%dT%H%M%S")
-    except (TypeError, ValueError):
+        day, moment = (match[1], match[2] or "T235959") if match else ("", "")
+        found = datetime.strptime(day + moment, "%Y%m%dT%H%M%S")
+    except ValueError:
         raise ValueError(f"UNTIL is such as 20261231T235959Z; this is {text!r}") from None
-    return found.replace(tzinfo=UTC) if match[3] else found
+    return found.replace(tzinfo=UTC) if match and match[3] else found
 
 
 def _after(start: datetime, until: datetime, zone: ZoneInfo) -> bool:

@@ -4,18 +4,32 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.conf import settings
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import Http404
-from rest_framework import exceptions
+from rest_framework import exceptions, status
 from rest_framework.response import Response
 
 from infra.errors import DomainError, InvalidInput, Reason
+
+
+class TooLarge(exceptions.APIException):
+    """A body that nobody reads to its end."""
+
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    default_code = "too_large"
+
+    def __init__(self) -> None:
+        most_mib = settings.DATA_UPLOAD_MAX_MEMORY_SIZE / 2**20
+        super().__init__(f"The body is larger than {most_mib:g} MiB: send it in parts.")
 
 
 def handle_exception(error: Exception, context: dict[str, Any]) -> Response | None:
     """Every exception as a refusal body; None lets a real defect be a 500."""
     if isinstance(error, DomainError):
         return Response(error.as_body(), status=error.http_status)
+    if isinstance(error, RequestDataTooBig):
+        error = TooLarge()
     if isinstance(error, Http404):
         error = exceptions.NotFound()
     if isinstance(error, PermissionDenied):

@@ -55,6 +55,7 @@ _REFUSALS = {
     "405": "The resource does not have that method.",
     "406": "Only JSON is spoken here.",
     "409": "The state of things does not allow it; `reasons` says why.",
+    "413": "The body is too large.",
     "415": "Send JSON.",
     "502": "An upstream or the object store failed.",
 }

@@ -101,7 +101,7 @@ def _trend(t: Floats, s: Floats, se: Floats, c: float) -> _Trend:
 
 def _inverse(table: Floats) -> Floats:
     try:
-        result: Floats = np.linalg.inv(table)
+        result: Floats = np.linalg.inv(table).astype(np.float64)
     except np.linalg.LinAlgError:
         result = np.full_like(table, np.nan)
     if not np.all(np.diag(result) > 0):
