@@ -9,7 +9,10 @@ from evals.formats.contract import SuiteFormat, SuiteSpec
 from evals.formats.results import RunFormat, RunLog
 from infra.errors import InvalidInput
 
-FORMATS = {"slipway": "evals.formats.slipway"}
+FORMATS = {
+    "slipway": "evals.formats.slipway",
+    "openai-evals": "evals.formats.openai_evals",
+}
 # Formats whose files may also carry a run: their modules have `read_run`.
 RUN_FORMATS: frozenset[str] = frozenset()
 
@@ -46,6 +49,9 @@ def read_run(name: str, path: Path) -> RunLog:
     return module.read_run(path)
 
 
-def write(name: str, suite: SuiteSpec, path: Path) -> None:
-    """Write the suite to the path in the named format."""
-    get(name).write(suite, path)
+def write(name: str, suite: SuiteSpec, path: Path) -> tuple[str, ...]:
+    """Write the suite to the path in the named format.
+
+    Gives what the format's own tool will not see of it, one sentence each.
+    """
+    return tuple(get(name).write(suite, path) or ())

@@ -133,8 +133,11 @@ class SuiteFormat(Protocol):
     def read(self, path: Path) -> SuiteSpec:
         """The suite at the path; FormatError names file, line and field."""
 
-    def write(self, suite: SuiteSpec, path: Path) -> None:
-        """Write the suite to the path, the same bytes for the same suite."""
+    def write(self, suite: SuiteSpec, path: Path) -> Sequence[str] | None:
+        """Write the suite to the path, the same bytes for the same suite.
+
+        Gives what the format's own tool will not see of it, one sentence each; None: it sees all.
+        """
 
 
 def request_body(suite: SuiteSpec, case: CaseSpec) -> dict[str, Any]:

@@ -115,9 +115,16 @@ class Command(SlipwayCommand):
 
     def run_export(self, options: dict[str, Any]) -> dict[str, Any]:
         version = suites.version_named(options["name"])
-        formats.write(options["format"], suites.spec_of(version), options["path"])
+        lost = formats.write(options["format"], suites.spec_of(version), options["path"])
         self.say(f"{version} written to {options['path']}")
-        return {"suite": version.suite.name, "version": version.number, "n_cases": version.n_cases}
+        for sentence in lost:
+            self.say(f"  not expressible: {sentence}")
+        return {
+            "suite": version.suite.name,
+            "version": version.number,
+            "n_cases": version.n_cases,
+            "not_expressible": list(lost),
+        }
 
     def run_list(self, options: dict[str, Any]) -> list[dict[str, Any]]:
         found = []
