@@ -33,7 +33,16 @@ from evals.states import SCORED, ResultState
 ENTRY_POINTS = "slipway.graders"
 BUILT_IN = {
     name: f"evals.graders.{name}"
-    for name in ("external", "ifeval", "json_schema", "numeric", "regex", "sql", "string_check")
+    for name in (
+        "external",
+        "ifeval",
+        "json_schema",
+        "numeric",
+        "regex",
+        "sql",
+        "string_check",
+        "tool_call",
+    )
 }
 COMMON_PROPERTIES: Mapping[str, Any] = {
     "type": {"type": "string"},
