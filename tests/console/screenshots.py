@@ -30,6 +30,10 @@ LISTS = {
     "feedback": "feedback/?state=",
     "partners": "partners/",
     "calls": "calls/",
+    "findings": "findings/",
+    "line": "line/",
+    "simulate": "simulate/",
+    "history": "history/",
     "audit": "audit/",
     "service-keys": "service-keys/",
     "records": "releases/pipelineversion/",
@@ -43,6 +47,7 @@ DETAILS = {
     "suite": ("suites", "/console/suites/"),
     "run": ("runs", "/console/runs/"),
     "feedback-item": ("feedback", "/console/feedback/"),
+    "finding": ("findings", "/console/findings/"),
     "partner": ("partners", "/console/partners/"),
 }
 
