@@ -26,6 +26,7 @@ class RunState(StrEnum):
 
     QUEUED = "queued"
     RUNNING = "running"
+    PAUSED = "paused"
     COMPLETED = "completed"
     CANCELLED = "cancelled"
     FAILED = "failed"
@@ -71,8 +72,16 @@ VERSION_TRANSITIONS: dict[VersionState, frozenset[VersionState]] = {
 }
 
 RUN_TRANSITIONS: dict[RunState, frozenset[RunState]] = {
-    RunState.QUEUED: frozenset({RunState.RUNNING, RunState.CANCELLED, RunState.FAILED}),
-    RunState.RUNNING: frozenset({RunState.COMPLETED, RunState.CANCELLED, RunState.FAILED}),
+    RunState.QUEUED: frozenset(
+        {RunState.RUNNING, RunState.PAUSED, RunState.CANCELLED, RunState.FAILED}
+    ),
+    RunState.RUNNING: frozenset(
+        {RunState.COMPLETED, RunState.PAUSED, RunState.CANCELLED, RunState.FAILED}
+    ),
+    # Resumed to where it was: queued when nobody had begun.
+    RunState.PAUSED: frozenset(
+        {RunState.QUEUED, RunState.RUNNING, RunState.CANCELLED, RunState.FAILED}
+    ),
     RunState.COMPLETED: frozenset(),
     RunState.CANCELLED: frozenset(),
     RunState.FAILED: frozenset(),

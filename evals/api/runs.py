@@ -15,13 +15,25 @@ from rest_framework.views import APIView
 
 from evals import outputs
 from evals.api.parameters import SUITE_NAME, suite_reference
+from evals.caps import MOST, MOST_SECONDS, Caps
 from evals.models import Metric, Result, Run
 from evals.selectors import runs, suites
+from evals.services import run_controls
 from evals.services import runs as services
 from evals.states import ResultState, RunSource, RunState
 from infra.api.authentication import actor_of
 from infra.api.bodies import ReasonIn, checked
 from releases.selectors.checkpoints import checkpoint_named
+
+
+class CapsIn(serializers.Serializer):
+    """What the run may spend at most; left out: no limit of that kind."""
+
+    most_cost_micros = serializers.IntegerField(
+        min_value=1, max_value=MOST, required=False, help_text="Micro-units of the price."
+    )
+    most_tokens = serializers.IntegerField(min_value=1, max_value=MOST, required=False)
+    most_seconds = serializers.IntegerField(min_value=1, max_value=MOST_SECONDS, required=False)
 
 
 class RunIn(serializers.Serializer):
@@ -35,6 +47,7 @@ class RunIn(serializers.Serializer):
     )
     seed = serializers.IntegerField(min_value=0, max_value=services.MOST_SEED, default=1)
     idempotency_key = serializers.CharField(max_length=200, default="", allow_blank=True)
+    caps = CapsIn(required=False)
 
 
 class RunOut(serializers.ModelSerializer):
@@ -63,6 +76,11 @@ class RunOut(serializers.ModelSerializer):
             "started_at",
             "finished_at",
             "problem",
+            "most_cost_micros",
+            "most_tokens",
+            "most_seconds",
+            "paused_at",
+            "ended_because",
         )
         read_only_fields = fields
 
@@ -76,6 +94,7 @@ class ProgressOut(serializers.Serializer):
     failed = serializers.IntegerField()
     errored = serializers.IntegerField()
     refused = serializers.IntegerField()
+    skipped = serializers.IntegerField()
     per_second = serializers.FloatField()
     eta_s = serializers.FloatField(allow_null=True)
     cost_micros = serializers.IntegerField(allow_null=True)
@@ -210,6 +229,7 @@ class Runs(ListAPIView):
         data = checked(RunIn, request.data)
         version = suites.version_named(data.pop("suite"))
         checkpoint = checkpoint_named(data.pop("checkpoint"))
+        data["caps"] = Caps(**data.pop("caps", {}))
         run = services.start_run(
             actor=actor_of(request), version=version, checkpoint=checkpoint, **data
         )
@@ -253,4 +273,27 @@ class Cancel(APIView):
     def post(self, request: Request, run_id: UUID) -> Response:
         data = checked(ReasonIn, request.data)
         run = services.cancel_run(actor=actor_of(request), run=runs.run_with_id(run_id), **data)
+        return Response(RunOut(run).data)
+
+
+class Pause(APIView):
+    """Begins no further call within two seconds; calls under way are recorded."""
+
+    @extend_schema(request=ReasonIn, responses=RunOut)
+    def post(self, request: Request, run_id: UUID) -> Response:
+        data = checked(ReasonIn, request.data)
+        run = runs.run_with_id(run_id)
+        return Response(
+            RunOut(run_controls.pause_run(actor=actor_of(request), run=run, **data)).data
+        )
+
+
+class Resume(APIView):
+    """Goes on where a run was paused; nothing that was recorded is asked again."""
+
+    @extend_schema(request=ReasonIn, responses=RunOut)
+    def post(self, request: Request, run_id: UUID) -> Response:
+        data = checked(ReasonIn, request.data)
+        found = runs.run_with_id(run_id)
+        run = run_controls.resume_run(actor=actor_of(request), run=found, **data)
         return Response(RunOut(run).data)

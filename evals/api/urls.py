@@ -17,6 +17,8 @@ urlpatterns: list[URLPattern] = [
     path("runs/<uuid:run_id>/", runs.RunDetail.as_view(), name="run"),
     path("runs/<uuid:run_id>/results/", runs.Results.as_view(), name="run-results"),
     path("runs/<uuid:run_id>/cancel/", runs.Cancel.as_view(), name="run-cancel"),
+    path("runs/<uuid:run_id>/pause/", runs.Pause.as_view(), name="run-pause"),
+    path("runs/<uuid:run_id>/resume/", runs.Resume.as_view(), name="run-resume"),
     path("comparisons/", comparisons.Comparisons.as_view(), name="comparisons"),
     path(
         "comparisons/<uuid:comparison_id>/input/",

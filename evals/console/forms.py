@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 from django import forms
 
+from evals.caps import MOST, MOST_SECONDS, Caps
 from evals.models import Suite, SuiteVersion
 from evals.states import VersionState
 from infra.console.fields import WhyForm, day_field, reason_field, text_field
@@ -32,11 +34,35 @@ class StartRun(forms.Form):
     concurrency = forms.IntegerField(
         min_value=1, max_value=1024, initial=4, help_text="Calls at once."
     )
+    most_cost = forms.DecimalField(
+        label="Money at most",
+        required=False,
+        min_value=Decimal("0.000001"),
+        max_value=Decimal(10**9),
+        decimal_places=6,
+        help_text="In the price's currency. The rest is skipped once it is spent.",
+    )
+    most_tokens = forms.IntegerField(
+        label="Tokens at most", required=False, min_value=1, max_value=MOST
+    )
+    most_seconds = forms.IntegerField(
+        label="Seconds at most", required=False, min_value=1, max_value=MOST_SECONDS
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["version"].queryset = published_versions()  # type: ignore[attr-defined]
         self.fields["checkpoint"].queryset = runnable_checkpoints()  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        money = data.pop("most_cost", None)
+        data["caps"] = Caps(
+            most_cost_micros=None if money is None else int(money * 1_000_000),
+            most_tokens=data.pop("most_tokens", None),
+            most_seconds=data.pop("most_seconds", None),
+        )
+        return data
 
 
 class CompareForm(forms.Form):

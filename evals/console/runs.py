@@ -12,6 +12,7 @@ from evals.console.forms import StartRun, published_versions
 from evals.console.queries import score_lines
 from evals.models import Result, Run
 from evals.selectors import runs as reads
+from evals.services import run_controls
 from evals.services import runs as services
 from evals.states import ResultState
 from infra.console.fields import WhyForm
@@ -46,7 +47,7 @@ class RunPage(Page):
     """One run: progress while it goes, then metrics and every result."""
 
     template_name = "evals/run.html"
-    forms = {"cancel": WhyForm}
+    forms = {"cancel": WhyForm, "pause": WhyForm, "resume": WhyForm}
     run: Run
 
     def load(self, **kwargs: Any) -> None:
@@ -70,13 +71,34 @@ class RunPage(Page):
             "progress": progress,
             "done_percent": round(100 * progress.done / progress.total) if progress.total else 0,
             "lines": score_lines([self.run], self.run.version.suite.name),
+            "caps": _caps_shown(self.run),
             "results": page,
             "answers": [(row, outputs.unpack(row.output)) for row in page],
             "state": wanted,
             "states": list(ResultState),
-            "may_cancel": self.actor.may(*services.STARTERS) and not progress.is_over,
+            "may_control": self.actor.may(*services.STARTERS) and not progress.is_over,
         }
 
     def do_cancel(self, data: dict[str, Any]) -> str:
         services.cancel_run(actor=self.actor, run=self.run, reason=data["reason"])
         return "Cancelled: what was recorded stays, and no metric is made of it."
+
+    def do_pause(self, data: dict[str, Any]) -> str:
+        run_controls.pause_run(actor=self.actor, run=self.run, reason=data["reason"])
+        return "Paused: no further call begins; what is under way is recorded."
+
+    def do_resume(self, data: dict[str, Any]) -> str:
+        run_controls.resume_run(actor=self.actor, run=self.run, reason=data["reason"])
+        return "Resumed: nothing that was recorded is asked again."
+
+
+def _caps_shown(run: Run) -> list[str]:
+    """`2.5 in money`, `10,000 tokens`, `600 s`."""
+    shown = []
+    if run.most_cost_micros is not None:
+        shown.append(f"{run.most_cost_micros / 1_000_000:,.2f} in money")
+    if run.most_tokens is not None:
+        shown.append(f"{run.most_tokens:,} tokens")
+    if run.most_seconds is not None:
+        shown.append(f"{run.most_seconds:,} s")
+    return shown

@@ -60,6 +60,14 @@ class Run(models.Model):
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     problem = models.TextField(blank=True)
+    most_cost_micros = models.BigIntegerField(null=True, help_text="Asks no more once it is spent.")
+    most_tokens = models.BigIntegerField(null=True, help_text="Read and written, of all answers.")
+    most_seconds = models.PositiveIntegerField(null=True, help_text="Pauses do not count.")
+    paused_at = models.DateTimeField(null=True)
+    paused_seconds = models.FloatField(default=0.0, help_text="Of the pauses that are over.")
+    ended_because = models.TextField(
+        blank=True, help_text="Why the rest was skipped; empty when every case was asked."
+    )
 
     class Meta:
         db_table = "eval_run"

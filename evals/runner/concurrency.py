@@ -16,6 +16,7 @@ from types import TracebackType
 
 from evals.runner.grader_services import GraderServices
 from evals.runner.grading import failed_row, graded_row, graded_row_async, needs_services
+from evals.runner.limits import Limits
 from evals.runner.storage import ResultRow
 from evals.runner.work import Call, ShardWork
 from infra.inference import ChatClient, CompletionFailed
@@ -28,10 +29,11 @@ JOIN_S = 10.0
 class CallsInFlight:
     """Calls every item of the work, `concurrency` at a time; a context manager."""
 
-    def __init__(self, work: ShardWork, client: ChatClient) -> None:
+    def __init__(self, work: ShardWork, client: ChatClient, limits: Limits | None = None) -> None:
         self._work = work
         self._client = client
         self._services = GraderServices(work.endpoints)
+        self._limits = limits or Limits()
         self._done: queue.SimpleQueue[ResultRow | None] = queue.SimpleQueue()
         self._failure: BaseException | None = None
         self._unstored = asyncio.Semaphore(2 * work.concurrency)
@@ -119,7 +121,11 @@ class CallsInFlight:
     async def _call_some(self, todo: Iterator[Call]) -> None:
         for call in todo:
             await self._unstored.acquire()
-            self._done.put(await self._result(call))
+            if not self._limits.admits():
+                return
+            row = await self._result(call)
+            self._limits.settle(row)
+            self._done.put(row)
 
     async def _result(self, call: Call) -> ResultRow:
         try:

@@ -67,6 +67,12 @@ def failed_row(work: ShardWork, call: Call, failure: CompletionFailed) -> Result
     return _errored(work, call, failure.code, failure.message, {"n_calls": failure.n_calls})
 
 
+def skipped_row(work: ShardWork, call: Call, because: str) -> ResultRow:
+    """The result of a call that was never made: no score, and the reason."""
+    skipped = {"state": ResultState.SKIPPED.value, "explanation": because, "n_calls": 0}
+    return _row(work, call, skipped)
+
+
 def _answered(work: ShardWork, completion: Completion) -> dict[str, Any]:
     output = Output(
         text=completion.text,

@@ -8,7 +8,10 @@ from uuid import UUID
 from evals.runner import leases, storage
 from evals.runner.concurrency import CallsInFlight
 from evals.runner.leases import Lease
+from evals.runner.limits import Limits, limits_of
+from evals.runner.skipping import skip_the_rest
 from evals.runner.work import ShardWork, read_work
+from evals.selectors.runs import run_with_id
 from evals.services import runs
 from infra import secrets_by_reference
 from infra.errors import DomainError
@@ -25,8 +28,13 @@ def run_shard(shard_id: UUID) -> None:
         return
     try:
         work = read_work(lease)
-        client = _client_of(work)
-        if work.calls and not _call_and_store(lease, work, client):
+        limits = limits_of(run_with_id(lease.run_id))
+        if work.calls and not _call_and_store(lease, work, _client_of(work), limits):
+            return
+        if limits.is_paused:
+            leases.release(lease)
+            return
+        if limits.because and not skip_the_rest(lease, limits.because):
             return
         if leases.finish(lease):
             runs.finish_run(run_id=lease.run_id)
@@ -38,9 +46,9 @@ def _client_of(work: ShardWork) -> ChatClient:
     return chat_client(base_url=work.base_url, secret=secrets_by_reference.resolve(work.secret_ref))
 
 
-def _call_and_store(lease: Lease, work: ShardWork, client: ChatClient) -> bool:
-    """True when every item has its result; False when the lease was lost or the run ended."""
-    with CallsInFlight(work, client) as calls:
+def _call_and_store(lease: Lease, work: ShardWork, client: ChatClient, limits: Limits) -> bool:
+    """True when all that the limits admit is recorded; False when the lease or the run is over."""
+    with CallsInFlight(work, client, limits) as calls:
         heartbeat_at = time.monotonic() + leases.HEARTBEAT_S
         while not calls.is_over:
             rows = calls.take(FLUSH_S)
@@ -52,5 +60,6 @@ def _call_and_store(lease: Lease, work: ShardWork, client: ChatClient) -> bool:
             if time.monotonic() >= heartbeat_at:
                 if not leases.renew(lease):
                     return False
+                limits.look(lease.run_id)
                 heartbeat_at = time.monotonic() + leases.HEARTBEAT_S
     return True

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db.models import Count, Q, QuerySet, Sum
 
+from evals.caps import Caps, Spent
 from evals.models import Result, Run, SuiteVersion
 from evals.states import ResultState, RunSource, RunState
 from infra import clock
@@ -35,6 +36,8 @@ class Progress:
     failed: int
     errored: int
     refused: int
+    skipped: int
+    """Never asked: the run ended before, as `ended_because` says."""
     per_second: float
     """Results a second over the last ten seconds; 0 while none arrived."""
     eta_s: float | None
@@ -45,6 +48,7 @@ class Progress:
     """So far, of the models that graders asked; None when none was asked or no price is known."""
     n_grader_calls: int
     problem: str
+    ended_because: str
 
     @property
     def is_over(self) -> bool:
@@ -107,20 +111,21 @@ def newest_open(version: SuiteVersion, checkpoint_id: UUID) -> Run | None:
 def progress(run: Run) -> Progress:
     """How far the run is now."""
     now = clock.now()
-    row = Run.objects.only("state", "n_expected", "started_at", "problem").get(pk=run.pk)
+    row = Run.objects.get(pk=run.pk)
     counted = Result.objects.filter(run=run).aggregate(
         done=Count("pk"),
         passed=Count("pk", filter=Q(state=ResultState.PASSED.value)),
         failed=Count("pk", filter=Q(state=ResultState.FAILED.value)),
         errored=Count("pk", filter=Q(state=ResultState.ERRORED.value)),
         refused=Count("pk", filter=Q(state=ResultState.REFUSED.value)),
+        skipped=Count("pk", filter=Q(state=ResultState.SKIPPED.value)),
         recent=Count("pk", filter=Q(recorded_at__gt=now - RATE_WINDOW)),
         cost_micros=Sum("cost_micros"),
         grader_cost_micros=Sum("grader_cost_micros"),
         n_grader_calls=Sum("n_grader_calls", default=0),
     )
     recent = counted.pop("recent")
-    running_s = (now - row.started_at).total_seconds() if row.started_at else 0.0
+    running_s = seconds_run(row, now)
     window_s = min(RATE_WINDOW.total_seconds(), running_s)
     per_second = recent / window_s if window_s > 0 else 0.0
     left = row.n_expected - counted["done"]
@@ -130,6 +135,7 @@ def progress(run: Run) -> Progress:
         per_second=per_second,
         eta_s=left / per_second if per_second else None,
         problem=row.problem,
+        ended_because=row.ended_because,
         **counted,
     )
 
@@ -165,6 +171,35 @@ def _beside(metric: Mapping[str, Any], means: Mapping[str, float | None]) -> Sta
         ours=ours,
         agrees=(near or stated == ours) if comparable else None,
     )
+
+
+def caps_of(run: Run) -> Caps:
+    """What the run may spend at most."""
+    return Caps(
+        most_cost_micros=run.most_cost_micros,
+        most_tokens=run.most_tokens,
+        most_seconds=run.most_seconds,
+    )
+
+
+def spent(run: Run) -> Spent:
+    """What the run's recorded results have cost."""
+    cost = ("cost_micros", "grader_cost_micros")
+    tokens = ("tokens_in", "tokens_out", "grader_tokens_in", "grader_tokens_out")
+    sums = Result.objects.filter(run=run).aggregate(
+        **{field: Sum(field, default=0) for field in (*cost, *tokens)}
+    )
+    return Spent(
+        cost_micros=sum(sums[field] for field in cost), tokens=sum(sums[field] for field in tokens)
+    )
+
+
+def seconds_run(run: Run, now: datetime) -> float:
+    """Since the run began, without its pauses."""
+    if run.started_at is None:
+        return 0.0
+    until = run.finished_at or run.paused_at or now
+    return max(0.0, (until - run.started_at).total_seconds() - run.paused_seconds)
 
 
 def results(run: Run) -> QuerySet[Result]:

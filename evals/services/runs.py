@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, fields
 from datetime import timedelta
 from uuid import UUID
 
@@ -9,17 +10,19 @@ from celery import current_app
 from django.db import IntegrityError, transaction
 
 from evals import ordering
+from evals.caps import Caps
 from evals.graders import external
 from evals.models import Metric, Result, Run, Shard, SuiteVersion
 from evals.selectors import model_endpoints, scores
+from evals.selectors.runs import caps_of
 from evals.states import RUN_TRANSITIONS, RunState, ShardState, VersionState
 from infra import audit, clock
 from infra.actors import Actor, system
-from infra.errors import InvalidInput, InvalidMove
+from infra.errors import InvalidInput, InvalidMove, Reason
 from infra.lifecycles import check_move
 from infra.roles import Role, Scope
 from releases.models import Checkpoint, Deployment
-from releases.selectors.checkpoints import active_deployments
+from releases.selectors.checkpoints import active_deployments, price_at
 
 STARTERS = (Role.ENGINEER, Role.EVAL_OWNER, Role.RELEASE_MANAGER)
 MOST_REPEATS = 100
@@ -29,6 +32,7 @@ MOST_SEED = 2**31 - 1
 ITEMS_PER_SHARD = 2_000
 MOST_SHARDS = 2
 RUN_SHARD = "evals.run_shard"
+CAPS = tuple(field.name for field in fields(Caps))
 # A queued shard is nudged again after this: its message may be lost.
 NUDGE_LASTS = timedelta(seconds=10)
 
@@ -42,6 +46,7 @@ def start_run(
     concurrency: int = 4,
     idempotency_key: str = "",
     seed: int = 1,
+    caps: Caps | None = None,
 ) -> Run:
     """A queued run of the checkpoint on the version; the one that exists for the same key.
 
@@ -49,7 +54,9 @@ def start_run(
     nothing answers for a model that a grader asks.
     """
     actor.must("start eval runs", *STARTERS, scope=Scope.RUN)
+    caps = caps or Caps()
     _check_numbers(repeats, concurrency, seed)
+    _check_caps(caps, checkpoint)
     if version.state != VersionState.PUBLISHED.value:
         message = f"{version} is a draft: publish it before running checkpoints on it."
         raise InvalidMove("version_is_draft", message)
@@ -65,6 +72,7 @@ def start_run(
         n_expected=version.n_cases * repeats,
         started_by=actor.name,
         created_at=clock.now(),
+        **asdict(caps),
     )
     found = _run_of_key(idempotency_key)
     if found is not None:
@@ -89,6 +97,16 @@ def _begin(actor: Actor, run: Run) -> None:
         audit.record(actor=actor, action="run.started", subject=run, after=after)
 
 
+def _check_caps(caps: Caps, checkpoint: Checkpoint) -> None:
+    problems = caps.problems()
+    if problems:
+        reasons = [Reason(code="bad_cap", sentence=sentence) for sentence in problems]
+        raise InvalidInput("bad_cap", " ".join(problems), reasons)
+    if caps.most_cost_micros is not None and price_at(checkpoint.pk, clock.now()) is None:
+        message = f"{checkpoint.name} has no price, so no cap on money can be kept: add a price."
+        raise InvalidMove("no_price", message)
+
+
 def cancel_run(*, actor: Actor, run: Run, reason: str) -> Run:
     """End the run; what was recorded stays, and no metric is made of it."""
     actor.must("cancel eval runs", *STARTERS, scope=Scope.RUN)
@@ -105,7 +123,7 @@ def fail_run(*, run_id: UUID, problem: str) -> None:
     """End a run that cannot go on, with the reason; nothing happens when it is over."""
     with transaction.atomic():
         row = Run.objects.select_for_update().get(pk=run_id)
-        if row.state not in (RunState.QUEUED, RunState.RUNNING):
+        if row.state not in (RunState.QUEUED, RunState.RUNNING, RunState.PAUSED):
             return
         row.problem = problem
         _end(row, RunState.FAILED)
@@ -151,7 +169,10 @@ def _end(run: Run, state: RunState) -> None:
     check_move(RUN_TRANSITIONS, RunState(run.state), state, f"The run {run.pk}")
     run.state = state.value
     run.finished_at = clock.now()
-    run.save(update_fields=["state", "finished_at", "problem"])
+    if run.paused_at is not None:
+        run.paused_seconds += (run.finished_at - run.paused_at).total_seconds()
+        run.paused_at = None
+    run.save(update_fields=["state", "finished_at", "problem", "paused_at", "paused_seconds"])
 
 
 def _refuse_external(version: SuiteVersion) -> None:
@@ -182,6 +203,9 @@ def _deployment_of(checkpoint: Checkpoint) -> Deployment:
 
 def _make_shards(run: Run) -> None:
     n_shards = min(-(-run.n_expected // ITEMS_PER_SHARD), MOST_SHARDS, run.concurrency)
+    if caps_of(run).is_spending:
+        # Only one process can say that the money is spent before the next call begins.
+        n_shards = 1
     for index, part in enumerate(ordering.slices(run.n_expected, n_shards)):
         shard = Shard.objects.create(
             run=run,
@@ -200,7 +224,7 @@ def _run_of_key(idempotency_key: str) -> Run | None:
 
 
 def _same_run(found: Run, wanted: Run) -> Run:
-    for field in ("version_id", "checkpoint_id", "repeats", "seed"):
+    for field in ("version_id", "checkpoint_id", "repeats", "seed", *CAPS):
         if getattr(found, field) != getattr(wanted, field):
             message = (
                 f"The key {found.idempotency_key!r} started run {found.pk} ({found}), which "

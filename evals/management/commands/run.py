@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -13,10 +16,11 @@ from uuid import UUID
 from django.core.management.base import CommandParser
 
 from evals import formats
+from evals.caps import Caps
 from evals.models import Run
 from evals.selectors import runs, suites
 from evals.selectors.runs import Progress, StatedBeside
-from evals.services import run_imports
+from evals.services import run_controls, run_imports
 from evals.services import runs as services
 from evals.states import RunState
 from infra.cli import SlipwayCommand, add_actions
@@ -37,6 +41,18 @@ def start(parser: CommandParser) -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--key", default="", help="starting again with this key gives this run")
     parser.add_argument("--wait", action="store_true", help="stay until it is over")
+    parser.add_argument("--most-cost", type=_money, metavar="MONEY", help="in the price's currency")
+    parser.add_argument("--most-tokens", type=int, metavar="N", help="read and written")
+    parser.add_argument("--most-seconds", type=int, metavar="S", help="pauses do not count")
+
+
+def _money(text: str) -> int:
+    """Micro-units of an amount such as 2.50."""
+    try:
+        return int(Decimal(text) * 1_000_000)
+    except (InvalidOperation, OverflowError, ValueError) as error:
+        message = f"{text!r} is no amount of money: write such as 2.50"
+        raise argparse.ArgumentTypeError(message) from error
 
 
 def import_(parser: CommandParser) -> None:
@@ -70,20 +86,25 @@ def cancel(parser: CommandParser) -> None:
     parser.add_argument("--reason", required=True)
 
 
+def pause(parser: CommandParser) -> None:
+    """begin no further call; what is under way is recorded"""
+    parser.add_argument("id", type=UUID)
+    parser.add_argument("--reason", required=True)
+
+
+def resume(parser: CommandParser) -> None:
+    """go on where a run was paused"""
+    parser.add_argument("id", type=UUID)
+    parser.add_argument("--reason", required=True)
+
+
 class Command(SlipwayCommand):
-    help = "Eval runs: start, import, list, show, export, cancel."
+    help = "Eval runs: start, import, list, show, export, pause, resume, cancel."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        actions = {
-            "start": start,
-            "import": import_,
-            "list": list_,
-            "show": show,
-            "export": export,
-            "cancel": cancel,
-        }
-        add_actions(parser, actions)
+        actions = (start, import_, list_, show, export, pause, resume, cancel)
+        add_actions(parser, {fill.__name__.rstrip("_"): fill for fill in actions})
 
     def run(self, **options: Any) -> Any:
         return getattr(self, f"run_{options['action']}")(options)
@@ -97,6 +118,11 @@ class Command(SlipwayCommand):
             concurrency=options["concurrency"],
             idempotency_key=options["key"],
             seed=options["seed"],
+            caps=Caps(
+                most_cost_micros=options["most_cost"],
+                most_tokens=options["most_tokens"],
+                most_seconds=options["most_seconds"],
+            ),
         )
         self.say(f"run {run.pk}: {run}, {run.n_expected} items")
         if options["wait"]:
@@ -156,6 +182,18 @@ class Command(SlipwayCommand):
         self.say(f"run {run.pk} is cancelled")
         return {"id": str(run.pk), "state": run.state}
 
+    def run_pause(self, options: dict[str, Any]) -> dict[str, Any]:
+        return self._controlled(run_controls.pause_run, options)
+
+    def run_resume(self, options: dict[str, Any]) -> dict[str, Any]:
+        return self._controlled(run_controls.resume_run, options)
+
+    def _controlled(self, act: Callable[..., Run], options: dict[str, Any]) -> dict[str, Any]:
+        run = runs.run_with_id(options["id"])
+        run = act(actor=self.actor(options), run=run, reason=options["reason"])
+        self.say(f"run {run.pk} is {run.state}")
+        return {"id": str(run.pk), "state": run.state}
+
     def _wait(self, run: Run) -> None:
         """A live line until the run is over; InvalidMove when it did not complete."""
         live = not self.as_json and sys.stdout.isatty()
@@ -199,6 +237,8 @@ def progress_line(now: Progress) -> str:
     parts += [f"{now.failed} failed", f"{now.errored} errored"]
     if now.refused:
         parts.append(f"{now.refused} refused")
+    if now.skipped:
+        parts.append(f"{now.skipped} skipped: {now.ended_because}")
     return ", ".join(parts)
 
 

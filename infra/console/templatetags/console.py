@@ -23,7 +23,7 @@ _TONES = {
     "bad": "fail error halted rejected failed errored worse regression no reject refused revoked "
     "aborted expired inferior harm invalid",
     "warn": "inconclusive stale waiting held evaluating unbound queued ageing saturated stopped "
-    "open confirmed",
+    "open confirmed paused",
     "info": "waived running new draft candidate ramping watching held_back",
 }
 _TONE_OF = {word: tone for tone, words in _TONES.items() for word in words.split()}
