@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from evals.api import cases, comparisons, runs, suites
+from evals.api import cases, comparisons, run_imports, runs, suites
 
 urlpatterns: list[URLPattern] = [
     path("suites/", suites.Suites.as_view(), name="suites"),
@@ -14,6 +14,7 @@ urlpatterns: list[URLPattern] = [
     path("suites/<suite:name>/discard/", suites.Discard.as_view(), name="suite-discard"),
     path("suites/<suite:name>/renew/", suites.Renew.as_view(), name="suite-renew"),
     path("runs/", runs.Runs.as_view(), name="runs"),
+    path("runs/import/", run_imports.ImportRun.as_view(), name="run-import"),
     path("runs/<uuid:run_id>/", runs.RunDetail.as_view(), name="run"),
     path("runs/<uuid:run_id>/results/", runs.Results.as_view(), name="run-results"),
     path("runs/<uuid:run_id>/cancel/", runs.Cancel.as_view(), name="run-cancel"),

@@ -11,10 +11,11 @@ from infra.errors import InvalidInput
 
 FORMATS = {
     "slipway": "evals.formats.slipway",
+    "inspect": "evals.formats.inspect",
     "openai-evals": "evals.formats.openai_evals",
 }
 # Formats whose files may also carry a run: their modules have `read_run`.
-RUN_FORMATS: frozenset[str] = frozenset()
+RUN_FORMATS = frozenset({"inspect"})
 
 
 def names() -> tuple[str, ...]:

@@ -50,7 +50,7 @@ def import_run(
     name = suite or log.suite.name
     try:
         with transaction.atomic():
-            version = _version_for(actor, name, log.suite)
+            version = _version_for(actor, name, log.suite, checkpoint)
             found = _imported(version, checkpoint, log)
             if found is not None:
                 return ImportedRun(run=found, is_new=False)
@@ -59,7 +59,7 @@ def import_run(
             )
     except IntegrityError:
         # Another import of this log came first.
-        found = _imported(_version_for(actor, name, log.suite), checkpoint, log)
+        found = _imported(_version_for(actor, name, log.suite, checkpoint), checkpoint, log)
         if found is None:
             raise
         return ImportedRun(run=found, is_new=False)
@@ -156,10 +156,15 @@ def _imported(version: SuiteVersion, checkpoint: Checkpoint, log: RunLog) -> Run
     ).first()
 
 
-def _version_for(actor: Actor, name: str, spec: SuiteSpec) -> SuiteVersion:
-    """The newest published version that holds the log's cases; imported when there is no suite."""
+def _version_for(actor: Actor, name: str, spec: SuiteSpec, checkpoint: Checkpoint) -> SuiteVersion:
+    """The newest published version that holds the log's cases; imported when there is no suite.
+
+    A suite that a key imports, which is no person, is owned as the checkpoint is.
+    """
     row = Suite.objects.filter(name=name).first()
     if row is None:
+        if not spec.owner and actor.person_id is None:
+            spec = dataclasses.replace(spec, owner=checkpoint.owner.email)
         return suites.import_suite(actor=actor, name=name, suite=spec).version
     published = row.versions.filter(state=VersionState.PUBLISHED.value).order_by("-number")
     differences: list[str] = []
