@@ -38,6 +38,7 @@ BUILT_IN = {
         "ifeval",
         "json_schema",
         "numeric",
+        "python",
         "regex",
         "sql",
         "string_check",

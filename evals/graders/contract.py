@@ -122,6 +122,17 @@ COMPONENTS: Mapping[str, Any] = {
 """Schema of the settings' `components`, for graders whose one score goes to all of them."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What code may use for one sample."""
+
+    timeout_s: float = 120.0
+    """Seconds of wall time, and of processor time."""
+    memory_bytes: int = 2 * 2**30
+    disk_bytes: int = 64 * 2**20
+    """Of all files that it writes."""
+
+
 class Services(Protocol):
     """What a grader may use beside the sample; whatever it uses is counted on the result."""
 
@@ -129,6 +140,15 @@ class Services(Protocol):
         """What the model of that name answers to a chat completion's body without `model`.
 
         GraderError `model_grader_server_error` when there is no answer.
+        """
+
+    async def run_python(
+        self, source: str, sample: Mapping[str, Any], item: Mapping[str, Any], limits: Limits
+    ) -> float:
+        """What the source's `grade(sample, item)` returns, a finite number, in a confined process.
+
+        GraderError `python_grader_runtime_error` when the code fails or passes a limit,
+        `python_grader_server_error` when this machine can't run it confined.
         """
 
 

@@ -15,7 +15,7 @@ STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
 
 def render(template: str, case: GradedCase, sample: Sample) -> str:
     """The text with every variable filled in; GraderError when one names nothing."""
-    spaces = {"item": _item(case), "sample": _sample(sample)}
+    spaces = {"item": item_space(case), "sample": sample_space(sample)}
 
     def fill(match: re.Match[str]) -> str:
         found = _look_up(spaces[match[1]], match[2], match[0])
@@ -24,7 +24,7 @@ def render(template: str, case: GradedCase, sample: Sample) -> str:
     return VARIABLE.sub(fill, template)
 
 
-def _item(case: GradedCase) -> Mapping[str, Any]:
+def item_space(case: GradedCase) -> Mapping[str, Any]:
     """The case's own fields, and over them the row that an import kept under `metadata.item`."""
     return {
         "id": case.case_id,
@@ -35,7 +35,8 @@ def _item(case: GradedCase) -> Mapping[str, Any]:
     }
 
 
-def _sample(sample: Sample) -> Mapping[str, Any]:
+def sample_space(sample: Sample) -> Mapping[str, Any]:
+    """What `sample` names: the answer as OpenAI's graders see it."""
     space: dict[str, Any] = {
         "output_text": sample.output_text,
         "output_tools": sample.output_tools,

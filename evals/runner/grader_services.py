@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from evals.graders.contract import GraderError, GraderErrorKind
+from evals.graders.contract import GraderError, GraderErrorKind, Limits
+from evals.graders.python.sandbox import Sandbox
 from evals.runner.work import Pricing
 from evals.selectors.model_endpoints import ModelEndpoint
 from infra import secrets_by_reference
 from infra.errors import InvalidInput
-from infra.inference import ChatClient, Completion, CompletionFailed, OpenAIClient
+from infra.inference import ChatClient, Completion, CompletionFailed, chat_client
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,6 +57,7 @@ class GraderServices:
     def __init__(self, endpoints: Mapping[str, ModelEndpoint]) -> None:
         self._endpoints = endpoints
         self._clients: dict[str, ChatClient] = {}
+        self._sandbox = Sandbox()
 
     def for_sample(self) -> SampleServices:
         """The services of one sample, with a count of its own."""
@@ -73,8 +75,15 @@ class GraderServices:
         used.count(completion, _cost_micros(endpoint, completion))
         return completion
 
+    async def run_python(
+        self, source: str, sample: Mapping[str, Any], item: Mapping[str, Any], limits: Limits
+    ) -> float:
+        """What the code returns; GraderError when it gave no finite number."""
+        return await self._sandbox.score(source, sample, item, limits)
+
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, and end the process that runs code."""
+        await self._sandbox.close()
         for client in self._clients.values():
             await client.close()
 
@@ -92,7 +101,7 @@ class GraderServices:
             except InvalidInput as missing:
                 message = f"{endpoint.name}: {missing.message}"
                 raise GraderError(GraderErrorKind.MODEL_SERVER, message) from missing
-            self._clients[endpoint.name] = OpenAIClient(
+            self._clients[endpoint.name] = chat_client(
                 base_url=endpoint.base_url, secret=secret, timeout_s=endpoint.timeout_s
             )
         return self._clients[endpoint.name]
@@ -108,6 +117,12 @@ class SampleServices:
     async def complete(self, model: str, body: Mapping[str, Any]) -> Completion:
         """What the model answers, counted on the sample's result."""
         return await self._shared.complete(model, body, self.used)
+
+    async def run_python(
+        self, source: str, sample: Mapping[str, Any], item: Mapping[str, Any], limits: Limits
+    ) -> float:
+        """What the code returns, in a process of this sample alone."""
+        return await self._shared.run_python(source, sample, item, limits)
 
 
 def _cost_micros(endpoint: ModelEndpoint, completion: Completion) -> int | None:
