@@ -37,11 +37,13 @@ BUILT_IN = {
         "external",
         "ifeval",
         "json_schema",
+        "multi",
         "numeric",
         "python",
         "regex",
         "sql",
         "string_check",
+        "text_similarity",
         "tool_call",
     )
 }
