@@ -32,6 +32,11 @@ WRITTEN_ONCE = frozenset(
         "eval_result",
         "eval_metric",
         "comparison",
+        "judge_version",
+        "label_item",
+        "judge_label",
+        "judge_verdict",
+        "calibration",
     }
 )
 

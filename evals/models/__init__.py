@@ -1,11 +1,25 @@
-"""Suites of cases, runs over checkpoints, and comparisons of runs."""
+"""Suites of cases, runs over checkpoints, comparisons of runs, and judges."""
 
+from evals.models.judges import (
+    Calibration,
+    Judge,
+    JudgeVerdict,
+    JudgeVersion,
+    Label,
+    LabelItem,
+)
 from evals.models.runs import Comparison, Metric, Result, Run, Shard
 from evals.models.suites import Case, Suite, SuiteVersion
 
 __all__ = [
+    "Calibration",
     "Case",
     "Comparison",
+    "Judge",
+    "JudgeVerdict",
+    "JudgeVersion",
+    "Label",
+    "LabelItem",
     "Metric",
     "Result",
     "Run",
