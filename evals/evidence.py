@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from evals import past
+from evals import judge_evidence, past
 from evals.models import Comparison, Run, SuiteVersion
-from evals.selectors import health, method_inputs, runs, scores, suites
+from evals.selectors import health, judges, method_inputs, runs, scores, suites
 from evals.selectors.comparisons import comparison_with_id
+from evals.selectors.judged import JudgeUse
 from evals.services import comparisons
 from evals.states import RunSource
 from infra.errors import DomainError, NotFound
@@ -42,6 +43,7 @@ class _Asked:
     version: SuiteVersion
     checkpoint: Checkpoint
     inputs: Mapping[str, str]
+    now: datetime
     then: datetime | None
     """A past moment as of which it is answered; None: now."""
 
@@ -77,10 +79,12 @@ class EvalEvidence:
         self, gate: Gate, subject: Subject, now: datetime, then: datetime | None
     ) -> Evidence:
         try:
-            asked = _asked(gate, subject, then)
+            asked = _asked(gate, subject, now, then)
             observed, inputs, url = _GATHERERS[gate.kind](asked)
         except _NotYet as missing:
             return Evidence(missing=missing.sentence, inputs=missing.inputs)
+        except judge_evidence.Unfit as unfit:
+            return Evidence(problem=unfit.message, inputs=unfit.inputs)
         except DomainError as refusal:
             return Evidence(problem=refusal.message)
         if then is not None:
@@ -96,27 +100,32 @@ class EvalEvidence:
 
     def inputs_of(self, gate: Gate, observed: Mapping[str, Any]) -> list[MethodInput]:
         """What the recorded numbers were computed from; nothing for a gate without numbers."""
+        confidence = float(gate.options.get("confidence", comparisons.DEFAULT_CONFIDENCE))
+        uses = judge_evidence.uses_recorded(observed)
         if "run_id" in observed:
-            confidence = float(gate.options.get("confidence", comparisons.DEFAULT_CONFIDENCE))
             run = runs.run_with_id(UUID(observed["run_id"]))
-            return list(method_inputs.mean_inputs(run, confidence).values())
-        found = _inputs_compared(observed.get("comparison_id"), ())
+            plain = method_inputs.mean_inputs(run, confidence)
+            return list({**plain, **judge_evidence.mean_inputs(run, uses, confidence)}.values())
+        found = _inputs_compared(observed.get("comparison_id"), (), uses)
         anchor = observed.get("anchor") or {}
-        return found + _inputs_compared(anchor.get("comparison_id"), ("anchor",))
+        return found + _inputs_compared(anchor.get("comparison_id"), ("anchor",), uses)
 
 
-def _inputs_compared(comparison_id: str | None, at: tuple[str, ...]) -> list[MethodInput]:
+def _inputs_compared(
+    comparison_id: str | None, at: tuple[str, ...], uses: Sequence[JudgeUse]
+) -> list[MethodInput]:
     if comparison_id is None:
         return []
     made = comparison_with_id(UUID(comparison_id))
     found = method_inputs.comparison_inputs(made)
+    found |= judge_evidence.delta_inputs(made, uses)
     return [replace(call, at=(*at, *call.at)) for call in found.values()]
 
 
 Gathered = tuple[Mapping[str, Any], Mapping[str, str], str]
 
 
-def _asked(gate: Gate, subject: Subject, then: datetime | None) -> _Asked:
+def _asked(gate: Gate, subject: Subject, now: datetime, then: datetime | None) -> _Asked:
     reference = str(gate.options["suite"])
     base = {"checkpoint": subject.checkpoint_digest}
     try:
@@ -128,7 +137,12 @@ def _asked(gate: Gate, subject: Subject, then: datetime | None) -> _Asked:
         subject=subject,
         version=version,
         checkpoint=Checkpoint.objects.get(pk=subject.checkpoint_id),
-        inputs={**base, **suites.input_digests(version, reference)},
+        inputs={
+            **base,
+            **suites.input_digests(version, reference),
+            **judges.input_digests(version, then),
+        },
+        now=now,
         then=then,
     )
 
@@ -153,7 +167,8 @@ def _floor(asked: _Asked) -> Gathered:
         nodes = {
             node: {name: getattr(mean, name) for name in fields} for node, mean in means.items()
         }
-    observed = {"run_id": str(run.pk), "nodes": nodes, "imported": _imported(run)}
+    corrected = judge_evidence.corrected_means(asked, run, nodes)
+    observed = {"run_id": str(run.pk), **corrected, "imported": _imported(run)}
     return observed, {}, f"/console/runs/{run.pk}/"
 
 
@@ -168,7 +183,7 @@ def _against_baseline(asked: _Asked) -> Gathered:
         "candidate_run": str(candidate.pk),
         "baseline_run": str(baseline.pk),
         "comparison_id": str(made.pk),
-        "nodes": nodes_of(made),
+        **judge_evidence.corrected_deltas(asked, made, nodes_of(made)),
         "n_unmatched": made.n_unmatched,
         "n_errored": made.n_errored,
         "anchor": None,
@@ -182,7 +197,7 @@ def _against_baseline(asked: _Asked) -> Gathered:
         observed["anchor"] = {
             "checkpoint": anchor["checkpoint"],
             "comparison_id": str(other.pk),
-            "nodes": nodes_of(other),
+            **judge_evidence.corrected_deltas(asked, other, nodes_of(other)),
         }
         observed["imported"] = _imported(candidate, baseline, against)
         inputs["anchor"] = against.checkpoint.checkpoint_digest

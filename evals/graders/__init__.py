@@ -37,6 +37,7 @@ BUILT_IN = {
         "external",
         "ifeval",
         "json_schema",
+        "judge",
         "multi",
         "numeric",
         "python",

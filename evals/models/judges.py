@@ -91,7 +91,7 @@ class LabelItem(models.Model):
     judge = models.ForeignKey(Judge, on_delete=models.PROTECT, related_name="items")
     run = models.ForeignKey(Run, on_delete=models.PROTECT, null=True, related_name="+")
     result = models.ForeignKey(Result, on_delete=models.PROTECT, null=True, related_name="+")
-    rank = models.CharField(max_length=64, help_text="Random order, the same for every run.")
+    rank = models.CharField(max_length=64, help_text="Random order of the cases, one for all runs.")
     case_id = models.CharField(max_length=200)
     input = models.JSONField()
     target = models.JSONField(null=True)
@@ -154,7 +154,8 @@ class Label(models.Model):
         triggers = immutable("judge_label")
 
     def __str__(self) -> str:
-        return f"{self.choice} on {self.item_id}"
+        # Without the choice: names show in the audit log, and raters judge blind.
+        return f"label on {self.item_id}"
 
 
 class JudgeVerdict(models.Model):

@@ -23,6 +23,7 @@ from evals.models import (
     LabelItem,
     SuiteVersion,
 )
+from evals.states import VersionState
 from infra.errors import NotFound
 
 NEVER_CALIBRATED = "never calibrated"
@@ -89,8 +90,9 @@ def references_of(version: SuiteVersion) -> list[str]:
 
 
 def all_specs(version: SuiteVersion) -> list[Mapping[str, Any]]:
-    """The suite's graders."""
-    return list(version.graders)
+    """The suite's graders and those of its cases."""
+    own = version.cases.exclude(graders=[]).values_list("graders", flat=True)
+    return [*version.graders, *(spec for specs in own for spec in specs)]
 
 
 def versions_of(version: SuiteVersion) -> dict[str, JudgeVersion]:
@@ -220,6 +222,12 @@ def versions_with_calibration(judge: Judge) -> Sequence[tuple[JudgeVersion, Cali
 
 def suites_naming(judge: Judge) -> list[SuiteVersion]:
     """Published suite versions whose graders name the judge."""
-    named = Q(graders__contains=[{"type": TYPE}])
-    rows = SuiteVersion.objects.filter(named, state="published").select_related("suite")
-    return [row for row in rows if any(r.split("@")[0] == judge.name for r in references_of(row))]
+    one = [{"type": TYPE}]
+    named = Q(graders__contains=one) | Q(cases__graders__contains=one)
+    rows = SuiteVersion.objects.filter(named, state=VersionState.PUBLISHED.value)
+    found = rows.select_related("suite").distinct().order_by("suite__name", "-number")
+    return [row for row in found if any(_is_of(judge, r) for r in references_of(row))]
+
+
+def _is_of(judge: Judge, reference: str) -> bool:
+    return reference.partition("@")[0] == judge.name

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from evals import components, graders
 from evals.formats.contract import CaseSpec, SuiteSpec
 from evals.formats.slipway import UNSTORABLE
 from evals.graders.contract import GraderSpecError
-from infra.errors import InvalidInput
+from evals.selectors import judges
+from infra.errors import InvalidInput, NotFound
 
 SUITE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}")
 LONGEST_LABEL = 200
@@ -33,6 +34,17 @@ def check_suite(name: str, suite: SuiteSpec) -> None:
         graders.check_spec(spec)
     for case in suite.cases:
         check_case(case, suite.graders, suite.components)
+    check_judges([*suite.graders, *(spec for case in suite.cases for spec in case.graders)])
+
+
+def check_judges(specs: Iterable[Mapping[str, Any]]) -> None:
+    """InvalidInput naming a judge's version that does not exist."""
+    for reference in dict.fromkeys(spec["judge"] for spec in judges.judge_specs(specs)):
+        try:
+            judges.version_named(reference)
+        except NotFound as unknown:
+            message = f"{unknown.message} Make it with `manage.py judge create`."
+            raise InvalidInput("no_such_judge", message) from unknown
 
 
 def check_case(

@@ -57,6 +57,7 @@ def _append(
     version = drafts.locked(draft)
     version.components = {**version.components, **components}
     case_checks.check_case(case, version.graders, version.components)
+    case_checks.check_judges(case.graders)
     if version.cases.filter(case_id=case.case_id).exists():
         message = f"{version} has a case {case.case_id!r} already: choose another id."
         raise InvalidInput("case_id_taken", message)
