@@ -34,10 +34,12 @@ ENTRY_POINTS = "slipway.graders"
 BUILT_IN = {
     name: f"evals.graders.{name}"
     for name in (
+        "ask_or_proceed",
         "external",
         "ifeval",
         "json_schema",
         "judge",
+        "long_context",
         "multi",
         "label_model",
         "numeric",
