@@ -31,6 +31,7 @@ WRITTEN_ONCE = frozenset(
         "finding_report",
         "eval_result",
         "eval_metric",
+        "eval_run_scores",
         "comparison",
         "judge_version",
         "label_item",

@@ -22,6 +22,16 @@ urlpatterns: list[URLPattern] = [
     path("runs/<uuid:run_id>/resume/", runs.Resume.as_view(), name="run-resume"),
     path("comparisons/", comparisons.Comparisons.as_view(), name="comparisons"),
     path(
+        "comparisons/<uuid:comparison_id>/flipped/",
+        comparisons.FlippedCases.as_view(),
+        name="comparison-flipped",
+    ),
+    path(
+        "comparisons/<uuid:comparison_id>/uncompared/",
+        comparisons.UncomparedCases.as_view(),
+        name="comparison-uncompared",
+    ),
+    path(
         "comparisons/<uuid:comparison_id>/input/",
         comparisons.ComparisonInput.as_view(),
         name="comparison-input",

@@ -8,7 +8,7 @@ from evals.models.judges import (
     Label,
     LabelItem,
 )
-from evals.models.runs import Comparison, Metric, Result, Run, Shard
+from evals.models.runs import Comparison, Metric, Result, Run, RunScores, Shard
 from evals.models.suites import Case, Suite, SuiteVersion
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Metric",
     "Result",
     "Run",
+    "RunScores",
     "Shard",
     "Suite",
     "SuiteVersion",

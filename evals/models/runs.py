@@ -214,6 +214,23 @@ class Metric(models.Model):
         return f"{self.node or 'suite'} {self.mean}"
 
 
+class RunScores(models.Model):
+    """A finished run's scores by case and node, as arrays: what comparisons and health read."""
+
+    run = models.OneToOneField(
+        Run, on_delete=models.PROTECT, primary_key=True, related_name="scores"
+    )
+    packed = models.BinaryField(help_text="evals.score_tables: zstd of NumPy arrays.")
+    n_states = models.JSONField(help_text="{state: results}, of all (case, repeat) of the run.")
+
+    class Meta:
+        db_table = "eval_run_scores"
+        triggers = immutable("eval_run_scores")
+
+    def __str__(self) -> str:
+        return f"scores of {self.run_id}"
+
+
 class Comparison(models.Model):
     """Two runs of one suite version, paired case by case; kept under the digest of its inputs."""
 

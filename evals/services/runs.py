@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import asdict, fields
 from datetime import timedelta
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from celery import current_app
 from django.db import IntegrityError, transaction
+from django.db.models import Count
 
 from evals import ordering
 from evals.caps import Caps
 from evals.graders import external
-from evals.models import Metric, Result, Run, Shard, SuiteVersion
+from evals.models import Metric, Result, Run, RunScores, Shard, SuiteVersion
 from evals.selectors import model_endpoints, scores
 from evals.selectors.runs import caps_of
 from evals.states import RUN_TRANSITIONS, RunState, ShardState, VersionState
@@ -23,6 +25,9 @@ from infra.lifecycles import check_move
 from infra.roles import Role, Scope
 from releases.models import Checkpoint, Deployment
 from releases.selectors.checkpoints import active_deployments, price_at
+
+if TYPE_CHECKING:
+    from evals.score_tables import ScoreTable
 
 STARTERS = (Role.ENGINEER, Role.EVAL_OWNER, Role.RELEASE_MANAGER)
 MOST_REPEATS = 100
@@ -140,6 +145,8 @@ def finish_run(*, run_id: UUID) -> bool:
             return False
         if Result.objects.filter(run=row).count() != row.n_expected:
             return False
+        table = scores.read_table(row)
+        keep_scores(row, table)
         Metric.objects.bulk_create(
             Metric(
                 run=row,
@@ -151,11 +158,23 @@ def finish_run(*, run_id: UUID) -> bool:
                 lo=mean.lo,
                 hi=mean.hi,
             )
-            for mean in scores.node_means(row).values()
+            for mean in scores.table_means(table, row.version.suite.name).values()
         )
         _end(row, RunState.COMPLETED)
         audit.record(actor=system("runner"), action="run.completed", subject=row)
     return True
+
+
+def keep_scores(run: Run, table: ScoreTable) -> None:
+    """Keep a completed run's scores as arrays, in the transaction that completes it."""
+    from evals import score_tables  # NumPy: only where numbers are made
+
+    counted = Result.objects.filter(run=run).order_by().values_list("state")
+    RunScores.objects.create(
+        run=run,
+        packed=score_tables.pack(table),
+        n_states=dict(counted.annotate(n=Count("pk"))),
+    )
 
 
 def send_shard(shard_id: UUID) -> None:

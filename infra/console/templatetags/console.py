@@ -160,8 +160,17 @@ def shell_notes() -> dict[str, Any]:
 
 
 @register.inclusion_tag("console/pages.html", takes_context=True)
-def pages(context: template.Context, rows: Any) -> dict[str, Any]:
-    """Links to the neighbouring pages of `rows`, keeping the other parts of the address."""
+def pages(
+    context: template.Context, rows: Any, name: str = "page", order: str = "Newer Older"
+) -> dict[str, Any]:
+    """Links to the neighbouring pages of `rows`, keeping the other parts of the address.
+
+    `name` is the part of the address that counts them; also where on the page they stand, when it
+    is not the only list there.
+    """
     query = context["request"].GET.copy()
-    query.pop("page", None)
-    return {"rows": rows, "query": query.urlencode()}
+    query.pop(name, None)
+    before, after = order.split()
+    place = "" if name == "page" else f"#{name}"
+    words = {"name": name, "place": place, "before": before, "after": after}
+    return {"rows": rows, "query": query.urlencode(), **words}
