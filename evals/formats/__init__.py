@@ -13,6 +13,7 @@ FORMATS = {
     "slipway": "evals.formats.slipway",
     "inspect": "evals.formats.inspect",
     "openai-evals": "evals.formats.openai_evals",
+    "promptfoo": "evals.formats.promptfoo",
 }
 # Formats whose files may also carry a run: their modules have `read_run`.
 RUN_FORMATS = frozenset({"inspect"})
