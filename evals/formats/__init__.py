@@ -10,6 +10,8 @@ from evals.formats.results import RunFormat, RunLog
 from infra.errors import InvalidInput
 
 FORMATS = {
+    "bfcl": "evals.formats.bfcl",
+    "ifeval": "evals.formats.ifeval",
     "slipway": "evals.formats.slipway",
     "inspect": "evals.formats.inspect",
     "openai-evals": "evals.formats.openai_evals",

@@ -6,10 +6,11 @@ import datetime
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from evals import components, graders
 from evals.graders.contract import GradedCase, Policy
 from evals.states import CaseSource
 from infra.errors import InvalidInput
@@ -125,6 +126,21 @@ def suite_digest(head: SuiteSpec, cases: Iterable[tuple[str, str]]) -> str:
             "request": head.request,
         }
     )
+
+
+def first_cases(suite: SuiteSpec, n_cases: int) -> SuiteSpec:
+    """The suite with its first cases alone, and the components that these still score."""
+    cases = suite.cases[:n_cases]
+    scored: set[str] = set()
+    for case in cases:
+        for _, labels in graders.check_graded(suite.graders, case.graded()):
+            scored |= set(labels)
+    kept = {
+        label: meaning
+        for label, meaning in suite.components.items()
+        if any(components.is_within(one, label) for one in scored)
+    }
+    return replace(suite, cases=cases, components=kept)
 
 
 class SuiteFormat(Protocol):

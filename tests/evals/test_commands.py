@@ -165,3 +165,17 @@ def test_waiting_for_a_completed_run_prints_its_means(upstream: Upstream) -> Non
     lines = said(*words).splitlines()
     assert "completed 12/12, 0 failed, 0 errored" in lines
     assert any(line.startswith("  echo, whole suite") and "100.0%" in line for line in lines)
+
+
+def test_import_takes_the_first_cases_and_a_length_of_answers(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    cast.cast()
+    file = Path(__file__).parent / "formats/data/input_data.jsonl"
+    words = ("suite", "import", "ifeval", str(file), "--name", "few", "--by", "eval_owner")
+    made = told(*words, "--limit", "2", "--max-tokens", "256")
+    assert (made["n_cases"], len(made["components"])) == (2, 8)
+    assert SuiteVersion.objects.get().request == {"max_tokens": 256}
+    with pytest.raises(SystemExit):
+        call_command(*words, "--limit", "0")
+    assert "--limit is 0: write 1 or more" in capsys.readouterr().err

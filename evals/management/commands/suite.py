@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,14 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from evals import formats
+from evals.formats import contract
+from evals.formats.contract import SuiteSpec
 from evals.selectors import health, suites
 from evals.services import drafts
 from evals.services import suites as services
 from infra import clock
 from infra.cli import SlipwayCommand, add_actions
-from infra.errors import InvalidMove
+from infra.errors import InvalidInput, InvalidMove
 from releases.selectors.staleness import Stale
 
 
@@ -26,6 +28,10 @@ def import_(parser: CommandParser) -> None:
     parser.add_argument("path", type=Path)
     parser.add_argument("--name", required=True)
     parser.add_argument("--draft", action="store_true", help="leave it a draft")
+    parser.add_argument("--limit", type=int, metavar="N", help="the first N cases alone")
+    parser.add_argument(
+        "--max-tokens", type=int, metavar="N", help="of every answer, instead of the file's"
+    )
     parser.add_argument("--plan", action="store_true", help="only say what would go stale")
 
 
@@ -87,7 +93,7 @@ class Command(SlipwayCommand):
         return getattr(self, f"run_{options['action']}")(options)
 
     def run_import(self, options: dict[str, Any]) -> dict[str, Any]:
-        spec = formats.read(options["format"], options["path"])
+        spec = _changed(formats.read(options["format"], options["path"]), options)
         if options["plan"]:
             found = suites.stale_by_import(options["name"], spec)
             return self._plan(options["name"], [] if options["draft"] else found)
@@ -210,3 +216,14 @@ class Command(SlipwayCommand):
         drafts.discard_draft(actor=self.actor(options), suite=suite, reason=options["reason"])
         self.say(f"the draft of {suite.name} is gone")
         return {"suite": suite.name}
+
+
+def _changed(spec: SuiteSpec, options: dict[str, Any]) -> SuiteSpec:
+    """The suite with fewer cases or shorter answers, as the options say."""
+    for name in ("limit", "max_tokens"):
+        if options[name] is not None and options[name] < 1:
+            flag = name.replace("_", "-")
+            raise InvalidInput(f"bad_{name}", f"--{flag} is {options[name]}: write 1 or more.")
+    if options["max_tokens"] is not None:
+        spec = replace(spec, request={**spec.request, "max_tokens": options["max_tokens"]})
+    return spec if options["limit"] is None else contract.first_cases(spec, options["limit"])
