@@ -14,7 +14,6 @@ from evals.selectors import health, judges, method_inputs, runs, scores, suites
 from evals.selectors.comparisons import comparison_with_id
 from evals.selectors.judged import JudgeUse
 from evals.services import comparisons
-from evals.states import RunSource
 from infra.errors import DomainError, NotFound
 from releases.gates.contract import Evidence, Gate, Subject
 from releases.models import Checkpoint, Release
@@ -277,7 +276,7 @@ def _none_completed(asked: _Asked, checkpoint: Checkpoint) -> str:
 
 def _imported(*found: Run) -> list[str]:
     """The checkpoints whose run was imported, for the gate's sentence."""
-    return [run.checkpoint.name for run in found if run.source == RunSource.IMPORTED.value]
+    return [run.checkpoint.name for run in found if runs.is_imported(run)]
 
 
 def _baseline(asked: _Asked) -> Checkpoint:

@@ -7,6 +7,7 @@ from uuid import UUID
 from celery import shared_task
 
 from evals.runner import leases, shards
+from evals.services import run_sets
 
 
 @shared_task(name="evals.run_shard")
@@ -19,3 +20,9 @@ def run_shard(shard_id: str) -> None:
 def sweep() -> None:
     """Find what a lost message or a killed worker left behind."""
     leases.sweep()
+
+
+@shared_task(name="evals.report_run_sets")
+def report_run_sets() -> None:
+    """Report on every set of runs that is over."""
+    run_sets.report_due()

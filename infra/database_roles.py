@@ -38,6 +38,7 @@ WRITTEN_ONCE = frozenset(
         "judge_label",
         "judge_verdict",
         "calibration",
+        "run_set_report",
     }
 )
 

@@ -251,6 +251,7 @@ CELERY_BEAT_SCHEDULE = {
     "alpha.close_batches": {"task": "alpha.close_batches", "schedule": timedelta(seconds=3)},
     "alpha.sweep": {"task": "alpha.sweep", "schedule": timedelta(seconds=30)},
     "evals.sweep": {"task": "evals.sweep", "schedule": timedelta(seconds=5)},
+    "evals.report_run_sets": {"task": "evals.report_run_sets", "schedule": timedelta(seconds=5)},
     "infra.anchor_audit": {"task": "infra.anchor_audit", "schedule": timedelta(seconds=60)},
 }
 

@@ -18,11 +18,10 @@ from evals.api.parameters import SUITE_NAME, suite_reference
 from evals.caps import MOST, MOST_SECONDS, Caps
 from evals.models import Metric, Result, Run
 from evals.selectors import runs, suites
-from evals.services import run_controls
 from evals.services import runs as services
 from evals.states import ResultState, RunSource, RunState
 from infra.api.authentication import actor_of
-from infra.api.bodies import ReasonIn, checked
+from infra.api.bodies import checked
 from releases.selectors.checkpoints import checkpoint_named
 
 
@@ -81,6 +80,7 @@ class RunOut(serializers.ModelSerializer):
             "most_seconds",
             "paused_at",
             "ended_because",
+            "regraded_from",
         )
         read_only_fields = fields
 
@@ -264,36 +264,3 @@ class Results(ListAPIView):
 
 class ResultFilters(serializers.Serializer):
     state = serializers.ChoiceField([state.value for state in ResultState], required=False)
-
-
-class Cancel(APIView):
-    """Ends a run; what was recorded stays."""
-
-    @extend_schema(request=ReasonIn, responses=RunOut)
-    def post(self, request: Request, run_id: UUID) -> Response:
-        data = checked(ReasonIn, request.data)
-        run = services.cancel_run(actor=actor_of(request), run=runs.run_with_id(run_id), **data)
-        return Response(RunOut(run).data)
-
-
-class Pause(APIView):
-    """Begins no further call within two seconds; calls under way are recorded."""
-
-    @extend_schema(request=ReasonIn, responses=RunOut)
-    def post(self, request: Request, run_id: UUID) -> Response:
-        data = checked(ReasonIn, request.data)
-        run = runs.run_with_id(run_id)
-        return Response(
-            RunOut(run_controls.pause_run(actor=actor_of(request), run=run, **data)).data
-        )
-
-
-class Resume(APIView):
-    """Goes on where a run was paused; nothing that was recorded is asked again."""
-
-    @extend_schema(request=ReasonIn, responses=RunOut)
-    def post(self, request: Request, run_id: UUID) -> Response:
-        data = checked(ReasonIn, request.data)
-        found = runs.run_with_id(run_id)
-        run = run_controls.resume_run(actor=actor_of(request), run=found, **data)
-        return Response(RunOut(run).data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from evals.api import cases, comparisons, run_imports, runs, suites
+from evals.api import cases, comparisons, run_controls, run_imports, run_sets, runs, suites
 
 urlpatterns: list[URLPattern] = [
     path("suites/", suites.Suites.as_view(), name="suites"),
@@ -17,9 +17,13 @@ urlpatterns: list[URLPattern] = [
     path("runs/import/", run_imports.ImportRun.as_view(), name="run-import"),
     path("runs/<uuid:run_id>/", runs.RunDetail.as_view(), name="run"),
     path("runs/<uuid:run_id>/results/", runs.Results.as_view(), name="run-results"),
-    path("runs/<uuid:run_id>/cancel/", runs.Cancel.as_view(), name="run-cancel"),
-    path("runs/<uuid:run_id>/pause/", runs.Pause.as_view(), name="run-pause"),
-    path("runs/<uuid:run_id>/resume/", runs.Resume.as_view(), name="run-resume"),
+    path("runs/<uuid:run_id>/cancel/", run_controls.Cancel.as_view(), name="run-cancel"),
+    path("runs/<uuid:run_id>/pause/", run_controls.Pause.as_view(), name="run-pause"),
+    path("runs/<uuid:run_id>/resume/", run_controls.Resume.as_view(), name="run-resume"),
+    path("runs/<uuid:run_id>/regrade/", run_controls.Regrade.as_view(), name="run-regrade"),
+    path("run-sets/", run_sets.RunSets.as_view(), name="run-sets"),
+    path("run-sets/<uuid:set_id>/", run_sets.RunSetDetail.as_view(), name="run-set"),
+    path("run-sets/<uuid:set_id>/report/", run_sets.Report.as_view(), name="run-set-report"),
     path("comparisons/", comparisons.Comparisons.as_view(), name="comparisons"),
     path(
         "comparisons/<uuid:comparison_id>/flipped/",

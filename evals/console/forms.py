@@ -65,6 +65,46 @@ class StartRun(forms.Form):
         return data
 
 
+class StartRunSet(forms.Form):
+    """Checkpoints on suites' versions, under one name a line of nights."""
+
+    name = forms.SlugField(max_length=80, initial="nightly")
+    versions = forms.ModelMultipleChoiceField(SuiteVersion.objects.none(), label="Suites")
+    checkpoints = forms.ModelMultipleChoiceField(Checkpoint.objects.none())
+    baseline = forms.ModelChoiceField(
+        Checkpoint.objects.none(), required=False, empty_label="each one's parent"
+    )
+    margin = forms.FloatField(
+        label="Margin in points",
+        min_value=0,
+        max_value=100,
+        initial=5,
+        help_text="How much worse still counts as no worse.",
+    )
+    repeats = forms.IntegerField(min_value=1, max_value=100, initial=1)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["versions"].queryset = published_versions()  # type: ignore[attr-defined]
+        for name in ("checkpoints", "baseline"):
+            self.fields[name].queryset = runnable_checkpoints()  # type: ignore[attr-defined]
+
+    def clean_margin(self) -> float:
+        return self.cleaned_data["margin"] / 100
+
+
+class RegradeForm(WhyForm):
+    """A newer version, and whether its graders may ask their models."""
+
+    version = forms.ModelChoiceField(SuiteVersion.objects.none(), empty_label=None)
+    accept_calls = forms.BooleanField(label="Let graders call their models", required=False)
+    field_order = ("version", "accept_calls", "reason")
+
+    def __init__(self, *args: Any, versions: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["version"].queryset = versions  # type: ignore[attr-defined]
+
+
 class CompareForm(forms.Form):
     """Two checkpoints on one suite."""
 

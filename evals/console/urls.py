@@ -6,6 +6,7 @@ from django.urls import URLPattern, path
 
 from evals.console.compare import ComparePage, ComparisonPage
 from evals.console.feedback import FeedbackItemPage
+from evals.console.run_sets import RunSetPage, RunSetsPage
 from evals.console.runs import RunPage, RunsPage
 from evals.console.suites import SuitePage, SuitesPage
 
@@ -16,5 +17,7 @@ urlpatterns: list[URLPattern] = [
     path("suites/<slug:name>/", SuitePage.as_view(), name="console-suite"),
     path("runs/", RunsPage.as_view(), name="console-runs"),
     path("runs/<uuid:run_id>/", RunPage.as_view(), name="console-run"),
+    path("run-sets/", RunSetsPage.as_view(), name="console-run-sets"),
+    path("run-sets/<uuid:set_id>/", RunSetPage.as_view(), name="console-run-set"),
     path("feedback/<uuid:feedback_id>/", FeedbackItemPage.as_view(), name="console-feedback-item"),
 ]

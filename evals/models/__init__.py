@@ -8,6 +8,7 @@ from evals.models.judges import (
     Label,
     LabelItem,
 )
+from evals.models.run_sets import RunSet, RunSetReport
 from evals.models.runs import Comparison, Metric, Result, Run, RunScores, Shard
 from evals.models.suites import Case, Suite, SuiteVersion
 
@@ -24,6 +25,8 @@ __all__ = [
     "Result",
     "Run",
     "RunScores",
+    "RunSet",
+    "RunSetReport",
     "Shard",
     "Suite",
     "SuiteVersion",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
+from evals.models.run_sets import RunSet
 from evals.models.suites import Case, SuiteVersion
 from evals.states import (
     RUN_TRANSITIONS,
@@ -37,6 +38,14 @@ class Run(models.Model):
         choices=[(s.value, s.value) for s in RunSource],
         default=RunSource.CALLED.value,
     )
+    regraded_from = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="regrades",
+        help_text="The run that called the checkpoint, or was imported; never a re-grade itself.",
+    )
+    run_set = models.ForeignKey(RunSet, on_delete=models.PROTECT, null=True, related_name="runs")
     origin = models.JSONField(
         default=dict,
         blank=True,
@@ -99,6 +108,11 @@ class Run(models.Model):
                 condition=Q(deployment__isnull=False) | ~Q(source="called"),
                 name="eval_run_called_deployment",
                 violation_error_message="A run that calls needs a deployment.",
+            ),
+            models.CheckConstraint(
+                condition=Q(regraded_from__isnull=False) | ~Q(source="regraded"),
+                name="eval_run_regraded_from",
+                violation_error_message="A re-graded run names the run whose outputs it grades.",
             ),
         ]
         triggers = [lifecycle("eval_run", RUN_TRANSITIONS), kept("eval_run")]

@@ -9,6 +9,7 @@ from evals.runner import leases, storage
 from evals.runner.concurrency import CallsInFlight
 from evals.runner.leases import Lease
 from evals.runner.limits import Limits, limits_of
+from evals.runner.regrading import StoredAnswers
 from evals.runner.skipping import skip_the_rest
 from evals.runner.work import ShardWork, read_work
 from evals.selectors.runs import run_with_id
@@ -43,6 +44,8 @@ def run_shard(shard_id: UUID) -> None:
 
 
 def _client_of(work: ShardWork) -> ChatClient:
+    if work.regraded_from is not None:
+        return StoredAnswers(work.regraded_from)
     return chat_client(base_url=work.base_url, secret=secrets_by_reference.resolve(work.secret_ref))
 
 

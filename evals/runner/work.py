@@ -12,6 +12,7 @@ from evals.formats.contract import SuiteSpec, request_body
 from evals.graders.contract import GradedCase, Policy
 from evals.models import Case, Result, Run
 from evals.runner.leases import Lease
+from evals.runner.regrading import stored_body
 from evals.selectors import model_endpoints, suites
 from evals.selectors.model_endpoints import ModelEndpoint
 from infra import clock
@@ -58,6 +59,8 @@ class ShardWork:
     run_id: UUID
     base_url: str
     secret_ref: str
+    regraded_from: Run | None
+    """The run whose stored outputs are graded, in place of calls."""
     graders: Sequence[Mapping[str, Any]]
     policy: Policy
     pricing: Pricing | None
@@ -69,18 +72,20 @@ class ShardWork:
 
 def read_work(lease: Lease) -> ShardWork:
     """The items of the shard that have no result yet; InvalidMove when nothing may answer."""
-    run = Run.objects.select_related("version__suite__owner", "checkpoint", "deployment").get(
-        pk=lease.run_id
-    )
-    if run.deployment.state != DeploymentState.ACTIVE.value:
-        message = f"The deployment at {run.deployment.base_url} was disabled: nothing may call it."
+    run = Run.objects.select_related(
+        "version__suite__owner", "checkpoint", "deployment", "regraded_from"
+    ).get(pk=lease.run_id)
+    called = run.deployment
+    if called is not None and called.state != DeploymentState.ACTIVE.value:
+        message = f"The deployment at {called.base_url} was disabled: nothing may call it."
         raise InvalidMove("deployment_disabled", message)
     n_shards = run.shards.count()
     index = run.shards.filter(first__lt=lease.first).count()
     return ShardWork(
         run_id=run.pk,
-        base_url=run.deployment.base_url,
-        secret_ref=run.deployment.secret_ref,
+        base_url=called.base_url if called else "",
+        secret_ref=called.secret_ref if called else "",
+        regraded_from=run.regraded_from,
         graders=run.version.graders,
         policy=suites.policy_of(run.version),
         pricing=_pricing(price_at(run.checkpoint_id, clock.now())),
@@ -106,6 +111,9 @@ def _missing_calls(run: Run, lease: Lease) -> list[Call]:
 
 def _call(run: Run, suite: SuiteSpec, case: Case, repeat: int) -> Call:
     """The request that the gateway would send for these messages, under the repeat's own seed."""
+    if run.regraded_from_id is not None:
+        body = stored_body(case.case_id, repeat)
+        return Call(case_pk=case.pk, repeat=repeat, body=body, case=suites.graded_case(case))
     asked = request_body(suite, suites.case_spec(case))
     serving = ServingDefaults.from_row(run.checkpoint.serving)
     body = compose_request(serving, run.deployment.upstream_model, asked)

@@ -18,6 +18,10 @@ from infra import clock
 from infra.errors import NotFound
 from releases.models import Checkpoint
 
+# A re-grade of what another tool called is imported evidence as well.
+_IMPORTED = Q(source=RunSource.IMPORTED.value) | Q(
+    regraded_from__isnull=False, regraded_from__source=RunSource.IMPORTED.value
+)
 OVER = frozenset({RunState.COMPLETED, RunState.CANCELLED, RunState.FAILED})
 # The rate of a run is that of its last seconds, not of its whole life.
 RATE_WINDOW = timedelta(seconds=10)
@@ -57,7 +61,9 @@ class Progress:
 
 def runs(suite: str = "", checkpoint: str = "", state: str = "") -> QuerySet[Run]:
     """Newest first, of that suite, checkpoint and state when given."""
-    found = Run.objects.select_related("version__suite", "checkpoint", "deployment")
+    found = Run.objects.select_related(
+        "version__suite", "checkpoint", "deployment", "regraded_from__version__suite"
+    )
     if suite:
         found = found.filter(version__suite__name=suite)
     if checkpoint:
@@ -87,7 +93,13 @@ def newest_completed(
 def completed(*, imported: bool = True) -> QuerySet[Run]:
     """Completed runs, newest first; `imported` False leaves imported ones out."""
     found = runs(state=RunState.COMPLETED.value)
-    return found if imported else found.exclude(source=RunSource.IMPORTED.value)
+    return found if imported else found.exclude(_IMPORTED)
+
+
+def is_imported(run: Run) -> bool:
+    """Whether another tool called the checkpoint: the run was imported, or re-grades one such."""
+    root = run.regraded_from or run
+    return root.source == RunSource.IMPORTED.value
 
 
 def completed_run(version: SuiteVersion, checkpoint: Checkpoint) -> Run:

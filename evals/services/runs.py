@@ -14,7 +14,7 @@ from django.db.models import Count
 from evals import ordering
 from evals.caps import Caps
 from evals.graders import external
-from evals.models import Metric, Result, Run, RunScores, Shard, SuiteVersion
+from evals.models import Metric, Result, Run, RunScores, RunSet, Shard, SuiteVersion
 from evals.selectors import model_endpoints, scores
 from evals.selectors.runs import caps_of
 from evals.states import RUN_TRANSITIONS, RunState, ShardState, VersionState
@@ -52,6 +52,7 @@ def start_run(
     idempotency_key: str = "",
     seed: int = 1,
     caps: Caps | None = None,
+    run_set: RunSet | None = None,
 ) -> Run:
     """A queued run of the checkpoint on the version; the one that exists for the same key.
 
@@ -65,7 +66,7 @@ def start_run(
     if version.state != VersionState.PUBLISHED.value:
         message = f"{version} is a draft: publish it before running checkpoints on it."
         raise InvalidMove("version_is_draft", message)
-    _refuse_external(version)
+    refuse_external(version)
     model_endpoints.endpoints_of(version)
     run = Run(
         version=version,
@@ -77,6 +78,7 @@ def start_run(
         n_expected=version.n_cases * repeats,
         started_by=actor.name,
         created_at=clock.now(),
+        run_set=run_set,
         **asdict(caps),
     )
     found = _run_of_key(idempotency_key)
@@ -97,7 +99,7 @@ def start_run(
 def _begin(actor: Actor, run: Run) -> None:
     with transaction.atomic():
         run.save(force_insert=True)
-        _make_shards(run)
+        make_shards(run)
         after = {"n_expected": run.n_expected, "seed": run.seed, "repeats": run.repeats}
         audit.record(actor=actor, action="run.started", subject=run, after=after)
 
@@ -194,7 +196,7 @@ def _end(run: Run, state: RunState) -> None:
     run.save(update_fields=["state", "finished_at", "problem", "paused_at", "paused_seconds"])
 
 
-def _refuse_external(version: SuiteVersion) -> None:
+def refuse_external(version: SuiteVersion) -> None:
     """Scores that only another tool gives can't be had by calling: not a run of errors alone."""
     for spec in version.graders:
         if spec["type"] == external.KIND:
@@ -220,7 +222,8 @@ def _deployment_of(checkpoint: Checkpoint) -> Deployment:
     return found
 
 
-def _make_shards(run: Run) -> None:
+def make_shards(run: Run) -> None:
+    """The run's parts, each nudged after commit."""
     n_shards = min(-(-run.n_expected // ITEMS_PER_SHARD), MOST_SHARDS, run.concurrency)
     if caps_of(run).is_spending:
         # Only one process can say that the money is spent before the next call begins.

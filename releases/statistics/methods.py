@@ -112,10 +112,10 @@ METHODS: dict[str, Method] = {
         "rate_sequence.quantile_sequence", "values q n_opt", "lo hi", "confidence"
     ),
     "bounded_mean_sequence": _method(
-        "betting_sequence.bounded_mean_sequence", "u", "lo hi", "confidence"
+        "betting_sequence.bounded_mean_sequence", "u", "lo hi", "confidence cluster largest"
     ),
     "paired_delta_sequence": _method(
-        "betting_sequence.paired_delta_sequence", "d", "lo hi", "confidence"
+        "betting_sequence.paired_delta_sequence", "d", "lo hi", "confidence cluster largest"
     ),
     "mean_sequence": _method(
         "mean_sequence.mean_sequence", "mean sd n n_opt", "lo hi", "confidence"

@@ -13,7 +13,8 @@ from alpha.services import findings, grants, keys, partners
 from alpha.services.findings import Weakness
 from alpha.states import FeedbackState
 from evals import outputs
-from evals.models import Comparison, Result, Run, SuiteVersion
+from evals.models import Comparison, Result, Run, RunSet, SuiteVersion
+from evals.services import run_sets
 from evals.services import runs as run_services
 from evals.services.comparisons import compare
 from evals.states import ResultState, RunState, ShardState
@@ -50,6 +51,8 @@ class World:
     run: Run
     running: Run
     comparison: Comparison
+    night: RunSet
+    evening: RunSet
     waiting: Promotion
     partner: Partner
     feedback: Feedback
@@ -92,12 +95,24 @@ def build(folder: Path) -> World:
         run=new,
         running=running,
         comparison=compare(candidate_run=new, baseline_run=old),
+        night=_run_set(incumbent, new, "nightly"),
+        evening=_run_set(incumbent, running, "evening"),
         waiting=waiting,
         partner=partner,
         feedback=feedback,
         finding=_finding(cast, feedback),
         login=superuser,
     )
+
+
+def _run_set(baseline: Checkpoint, run: Run, name: str) -> RunSet:
+    """A set of that one run, reported when it is over."""
+    made = RunSet.objects.create(
+        name=name, baseline=baseline, margin=0.05, started_by="Eve", created_at=clock.now()
+    )
+    Run.objects.filter(pk=run.pk).update(run_set=made)
+    run_sets.report_on(made.pk)
+    return made
 
 
 def _superuser() -> User:

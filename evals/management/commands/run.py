@@ -16,15 +16,16 @@ from uuid import UUID
 from django.core.management.base import CommandParser
 
 from evals import formats
-from evals.caps import Caps
+from evals.management.run_set_actions import RunSetActions, report, run_options, sets
 from evals.models import Run
 from evals.selectors import runs, suites
 from evals.selectors.runs import Progress, StatedBeside
-from evals.services import run_controls, run_imports
+from evals.services import regrades, run_controls, run_imports
 from evals.services import runs as services
+from evals.services.comparisons import DEFAULT_MARGIN
 from evals.states import RunState
-from infra.cli import SlipwayCommand, add_actions
-from infra.errors import InvalidMove
+from infra.cli import add_actions
+from infra.errors import InvalidInput, InvalidMove
 from releases.selectors.checkpoints import checkpoint_named
 
 POLL_S = 0.5
@@ -33,9 +34,13 @@ PLAIN_LINE_EVERY_S = 10.0
 
 
 def start(parser: CommandParser) -> None:
-    """a checkpoint on a suite (`sql` or `sql@7`)"""
+    """a checkpoint on a suite (`sql` or `sql@7`); with --set any number of each"""
     parser.add_argument("suite")
     parser.add_argument("checkpoint")
+    parser.add_argument("more", nargs="*", help="with --set: further suites and checkpoints")
+    parser.add_argument("--set", default="", metavar="NAME", help="start them as one set")
+    parser.add_argument("--baseline", default="", metavar="CHECKPOINT", help="of the set")
+    parser.add_argument("--margin", type=float, default=DEFAULT_MARGIN, help="of the set, 0..1")
     parser.add_argument("--repeats", type=int, default=1, metavar="K")
     parser.add_argument("--concurrency", type=int, default=4, metavar="N")
     parser.add_argument("--seed", type=int, default=1)
@@ -98,31 +103,39 @@ def resume(parser: CommandParser) -> None:
     parser.add_argument("--reason", required=True)
 
 
-class Command(SlipwayCommand):
-    help = "Eval runs: start, import, list, show, export, pause, resume, cancel."
+def regrade(parser: CommandParser) -> None:
+    """grade what a run stored on a newer version, without calling the checkpoint"""
+    parser.add_argument("id", type=UUID)
+    parser.add_argument("--version", dest="suite", default="", metavar="SUITE@N")
+    parser.add_argument("--reason", required=True)
+    parser.add_argument("--accept-calls", action="store_true", help="of models that graders ask")
+    parser.add_argument("--wait", action="store_true", help="stay until it is over")
+
+
+class Command(RunSetActions):
+    help = "Eval runs: start, import, show, export, pause, resume, cancel, regrade, sets, report."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        actions = (start, import_, list_, show, export, pause, resume, cancel)
+        actions = (start, import_, list_, show, export, pause, resume, cancel, regrade)
+        actions += (sets, report)
         add_actions(parser, {fill.__name__.rstrip("_"): fill for fill in actions})
 
     def run(self, **options: Any) -> Any:
         return getattr(self, f"run_{options['action']}")(options)
 
     def run_start(self, options: dict[str, Any]) -> dict[str, Any]:
+        if options["set"]:
+            return self.start_set(options)
+        for name in ("more", "baseline"):
+            if options[name]:
+                message = f"{name} belongs to a set: give it a name with --set."
+                raise InvalidInput("set_missing", message)
         run = services.start_run(
             actor=self.actor(options),
             version=suites.version_named(options["suite"]),
             checkpoint=checkpoint_named(options["checkpoint"]),
-            repeats=options["repeats"],
-            concurrency=options["concurrency"],
-            idempotency_key=options["key"],
-            seed=options["seed"],
-            caps=Caps(
-                most_cost_micros=options["most_cost"],
-                most_tokens=options["most_tokens"],
-                most_seconds=options["most_seconds"],
-            ),
+            **run_options(options),
         )
         self.say(f"run {run.pk}: {run}, {run.n_expected} items")
         if options["wait"]:
@@ -181,6 +194,20 @@ class Command(SlipwayCommand):
         )
         self.say(f"run {run.pk} is cancelled")
         return {"id": str(run.pk), "state": run.state}
+
+    def run_regrade(self, options: dict[str, Any]) -> dict[str, Any]:
+        run = runs.run_with_id(options["id"])
+        made = regrades.regrade_run(
+            actor=self.actor(options),
+            run=run,
+            version=suites.version_named(options["suite"] or run.version.suite.name),
+            reason=options["reason"],
+            accept_calls=options["accept_calls"],
+        )
+        self.say(f"run {made.pk}: {made} grades again what {run.pk} stored")
+        if options["wait"]:
+            self._wait(made)
+        return self._told(runs.run_with_id(made.pk))
 
     def run_pause(self, options: dict[str, Any]) -> dict[str, Any]:
         return self._controlled(run_controls.pause_run, options)

@@ -23,7 +23,7 @@ _TONES = {
     "bad": "fail error halted rejected failed errored worse regression no reject refused revoked "
     "aborted expired inferior harm invalid",
     "warn": "inconclusive stale waiting held evaluating unbound queued ageing saturated stopped "
-    "open confirmed paused",
+    "open confirmed paused can't_tell",
     "info": "waived running new draft candidate ramping watching held_back",
 }
 _TONE_OF = {word: tone for tone, words in _TONES.items() for word in words.split()}
@@ -32,7 +32,7 @@ _TONE_OF = {word: tone for tone, words in _TONES.items() for word in words.split
 @register.filter
 def tone(state: object) -> str:
     """The colour word of a state; dim for those that need no attention."""
-    return _TONE_OF.get(str(state), "dim")
+    return _TONE_OF.get(str(state).replace(" ", "_"), "dim")
 
 
 @register.filter
