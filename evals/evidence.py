@@ -88,12 +88,15 @@ class EvalEvidence:
             return Evidence(problem=refusal.message)
         if then is not None:
             asked.version.suite.review_by = past.review_by_then(asked.version.suite, then)
-        state, reason = health.suite_state(asked.version.suite, now.date())
+        state, reason, row = health.version_state(
+            asked.version, now.date(), family=subject.family, size=subject.size, then=then
+        )
         shared = {
             "suite": asked.version.suite.name,
             "version": asked.version.number,
             "suite_state": state.value,
             "reason": reason,
+            "suite_health": str(row.pk) if row else None,
         }
         return Evidence(observed={**shared, **observed}, inputs={**asked.inputs, **inputs}, url=url)
 

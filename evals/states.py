@@ -43,6 +43,17 @@ class RunSource(StrEnum):
     """Stored answers of an older run, graded anew here."""
 
 
+class AuditFinding(StrEnum):
+    """What somebody found who looked at a case that checkpoints fail."""
+
+    RIGHT = "right"
+    """The case is as it should be: the checkpoints are wrong."""
+    MISLABELLED = "mislabelled"
+    """Its target, or its grader, is wrong."""
+    AMBIGUOUS = "ambiguous"
+    """More than one answer is right."""
+
+
 class ShardState(StrEnum):
     """A slice of a run that one worker holds on a lease."""
 

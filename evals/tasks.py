@@ -7,13 +7,20 @@ from uuid import UUID
 from celery import shared_task
 
 from evals.runner import leases, shards
-from evals.services import run_sets
+from evals.services import frontier, health, run_sets
 
 
 @shared_task(name="evals.run_shard")
 def run_shard(shard_id: str) -> None:
     """Call, grade and store one shard of a run."""
     shards.run_shard(UUID(shard_id))
+
+
+@shared_task(name="evals.measure")
+def measure() -> None:
+    """Measure suites, and read frontiers, that know of less than there is."""
+    health.measure_due()
+    frontier.read_due()
 
 
 @shared_task(name="evals.sweep")

@@ -252,6 +252,11 @@ CELERY_BEAT_SCHEDULE = {
     "alpha.sweep": {"task": "alpha.sweep", "schedule": timedelta(seconds=30)},
     "evals.sweep": {"task": "evals.sweep", "schedule": timedelta(seconds=5)},
     "evals.report_run_sets": {"task": "evals.report_run_sets", "schedule": timedelta(seconds=5)},
+    "evals.measure": {
+        "task": "evals.measure",
+        "schedule": timedelta(seconds=30),
+        "options": {"expires": 25},
+    },
     "infra.anchor_audit": {"task": "infra.anchor_audit", "schedule": timedelta(seconds=60)},
 }
 

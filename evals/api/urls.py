@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from evals.api import cases, comparisons, run_controls, run_imports, run_sets, runs, suites
+from evals.api import (
+    cases,
+    comparisons,
+    frontier,
+    health,
+    run_controls,
+    run_imports,
+    run_sets,
+    runs,
+    suites,
+)
 
 urlpatterns: list[URLPattern] = [
     path("suites/", suites.Suites.as_view(), name="suites"),
@@ -12,6 +22,9 @@ urlpatterns: list[URLPattern] = [
     path("suites/<suite:name>/versions/", suites.Versions.as_view(), name="suite-versions"),
     path("suites/<suite:name>/publish/", suites.Publish.as_view(), name="suite-publish"),
     path("suites/<suite:name>/discard/", suites.Discard.as_view(), name="suite-discard"),
+    path("frontier/", frontier.Frontier.as_view(), name="frontier"),
+    path("suites/<suite:name>/health/", health.SuiteHealth.as_view(), name="suite-health"),
+    path("suites/<suite:name>/audits/", health.Audits.as_view(), name="suite-audits"),
     path("suites/<suite:name>/renew/", suites.Renew.as_view(), name="suite-renew"),
     path("runs/", runs.Runs.as_view(), name="runs"),
     path("runs/import/", run_imports.ImportRun.as_view(), name="run-import"),

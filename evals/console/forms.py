@@ -10,7 +10,7 @@ from django import forms
 
 from evals.caps import MOST, MOST_SECONDS, Caps
 from evals.models import Suite, SuiteVersion
-from evals.states import VersionState
+from evals.states import AuditFinding, VersionState
 from infra.console.fields import WhyForm, day_field, reason_field, text_field
 from releases.models import Checkpoint
 
@@ -137,6 +137,13 @@ class RenewForm(WhyForm):
     """A later review, and what was looked at."""
 
     review_by = day_field("Next review", required=True)
+
+
+class AuditForm(WhyForm):
+    """Whose fault a case's failures are."""
+
+    case = forms.CharField(label="Case", max_length=200)
+    finding = forms.ChoiceField(choices=[(f.value, f.value.capitalize()) for f in AuditFinding])
 
 
 class FeedbackWhy(WhyForm):

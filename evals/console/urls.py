@@ -6,6 +6,7 @@ from django.urls import URLPattern, path
 
 from evals.console.compare import ComparePage, ComparisonPage
 from evals.console.feedback import FeedbackItemPage
+from evals.console.frontier import FrontierPage
 from evals.console.run_sets import RunSetPage, RunSetsPage
 from evals.console.runs import RunPage, RunsPage
 from evals.console.suites import SuitePage, SuitesPage
@@ -13,6 +14,7 @@ from evals.console.suites import SuitePage, SuitesPage
 urlpatterns: list[URLPattern] = [
     path("comparisons/", ComparePage.as_view(), name="console-compare"),
     path("comparisons/<uuid:comparison_id>/", ComparisonPage.as_view(), name="console-comparison"),
+    path("frontier/", FrontierPage.as_view(), name="console-frontier"),
     path("suites/", SuitesPage.as_view(), name="console-suites"),
     path("suites/<slug:name>/", SuitePage.as_view(), name="console-suite"),
     path("runs/", RunsPage.as_view(), name="console-runs"),

@@ -1,5 +1,6 @@
 """Suites of cases, runs over checkpoints, comparisons of runs, and judges."""
 
+from evals.models.health import CaseAudit, SizeFrontier, SuiteHealth
 from evals.models.judges import (
     Calibration,
     Judge,
@@ -15,6 +16,7 @@ from evals.models.suites import Case, Suite, SuiteVersion
 __all__ = [
     "Calibration",
     "Case",
+    "CaseAudit",
     "Comparison",
     "Judge",
     "JudgeVerdict",
@@ -28,6 +30,8 @@ __all__ = [
     "RunSet",
     "RunSetReport",
     "Shard",
+    "SizeFrontier",
     "Suite",
+    "SuiteHealth",
     "SuiteVersion",
 ]

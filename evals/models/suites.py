@@ -33,6 +33,9 @@ class Suite(models.Model):
     owner = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="suites")
     shelf_days = models.PositiveIntegerField(default=90)
     review_by = models.DateField()
+    reviewed_at = models.DateTimeField(
+        null=True, help_text="When somebody last renewed it; what was saturated before is reviewed."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

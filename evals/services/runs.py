@@ -17,6 +17,7 @@ from evals.graders import external
 from evals.models import Metric, Result, Run, RunScores, RunSet, Shard, SuiteVersion
 from evals.selectors import model_endpoints, scores
 from evals.selectors.runs import caps_of
+from evals.services.health import measure_later
 from evals.states import RUN_TRANSITIONS, RunState, ShardState, VersionState
 from infra import audit, clock
 from infra.actors import Actor, system
@@ -163,6 +164,7 @@ def finish_run(*, run_id: UUID) -> bool:
             for mean in scores.table_means(table, row.version.suite.name).values()
         )
         _end(row, RunState.COMPLETED)
+        measure_later()
         audit.record(actor=system("runner"), action="run.completed", subject=row)
     return True
 

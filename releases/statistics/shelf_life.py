@@ -71,13 +71,13 @@ def shelf_life(
     *,
     cluster: Sequence[Hashable] | None = None,
     audit: Audit | None = None,
-    reviewed_on: float = -math.inf,
+    counts_before: bool = True,
 ) -> ShelfLife:
     """Measure a suite from its checkpoints' scores, oldest first.
 
     `days` are the checkpoints' days, shape (j,); `scores` mean scores in 0..1 a case, shape (j, n),
-    NaN where missing; `cluster` a label a case. Checkpoints before `reviewed_on` (a day) don't
-    count as saturated before. Raises ValueError naming the field.
+    NaN where missing; `cluster` a label a case. Without `counts_before` the checkpoint before the
+    newest was reviewed, and doesn't count as saturated before. Raises ValueError naming the field.
     """
     when = inputs.numbers("days", days)
     table = _table(scores, len(when))
@@ -85,7 +85,7 @@ def shelf_life(
     rows = [_mean(row, cluster) for row in table]
     means, errors = [mean for mean, _ in rows], [se for _, se in rows]
     now = _resolution(table, means, cluster, found)
-    before = len(when) > MIN_CHECKPOINTS and when[-2] >= reviewed_on
+    before = len(when) > MIN_CHECKPOINTS and counts_before
     return ShelfLife(
         scores=tuple(means),
         errors=tuple(errors),
@@ -157,7 +157,7 @@ def _live(table: Floats) -> float:
     seen = newest[:, ~np.isnan(newest).any(axis=0)]
     if not seen.size:
         raise ValueError("scores: no case was answered by all of the newest checkpoints")
-    return live_share([list(row) for row in seen.tolist()], len(seen)).share
+    return live_share(list(seen), len(seen)).share
 
 
 def _n_constant(table: Floats) -> int:

@@ -111,6 +111,7 @@ def pages_of(world: World) -> dict[str, str]:
         "component": f"{comparison}?node=echo.first",
         "suites": reverse("console-suites"),
         "suite": reverse("console-suite", args=["echo"]),
+        "frontier": reverse("console-frontier"),
         "runs": reverse("console-runs"),
         "run": reverse("console-run", args=[world.run.pk]),
         "running": reverse("console-run", args=[world.running.pk]),

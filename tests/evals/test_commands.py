@@ -13,7 +13,7 @@ from django.core.management import call_command
 
 from evals import formats
 from evals.models import Run, SuiteVersion
-from evals.services import runs
+from evals.services import health, runs
 from releases.models import Checkpoint
 from tests import builders as cast
 from tests.evals import builders
@@ -112,9 +112,12 @@ def test_health_says_what_is_constant(upstream: Upstream) -> None:
     version = builders.published(12)
     for name in ("chat-nano-1", "chat-nano-2"):
         builders.execute(builders.start(version, builders.served(upstream.base_url, name)))
+    assert told("suite", "health", "echo")["state"] == "fresh", "nothing was measured yet"
+    health.measure_due()
     found = told("suite", "health", "echo")
-    assert (found["state"], found["n_constant"], found["n_checkpoints"]) == ("fresh", 12, 2)
-    assert "12 of 12 cases are constant over 2 checkpoints" in said("suite", "health", "echo")
+    assert (found["state"], found["n_constant"], found["n_checkpoints"]) == ("saturated", 12, 2)
+    text = said("suite", "health", "echo")
+    assert "chat nano, 2 checkpoints: saturated" in text and "12 of 12 cases are constant" in text
 
 
 def test_json_may_stand_before_the_action_or_after_it() -> None:

@@ -137,7 +137,7 @@ def test_a_review_lifts_what_was_saturated_before_it() -> None:
     days = [0.0, 10.0, 20.0]
     assert shelf_life(days, rows).is_saturated
     assert shelf_life(days, rows).saturated_before
-    assert not shelf_life(days, rows, reviewed_on=15.0).saturated_before
+    assert not shelf_life(days, rows, counts_before=False).saturated_before
 
 
 def test_one_checkpoint_tells_no_resolution() -> None:
