@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from infra.inference.answers import retry_after_s
 from infra.inference.contract import (
+    TIMED_OUT,
     ChatClient,
     Completion,
     CompletionFailed,
@@ -23,6 +24,7 @@ from infra.inference.fast import FastClient
 from infra.inference.sdk import OpenAIClient
 
 __all__ = [
+    "TIMED_OUT",
     "ChatClient",
     "Completion",
     "CompletionFailed",

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from infra.inference.contract import CallFailed, Completion
+from infra.inference.contract import TIMED_OUT, CallFailed, Completion
 
 RETRYABLE_STATUSES = frozenset({408, 409, 425, 429})
 SHOWN_CHARACTERS = 300
@@ -75,9 +75,9 @@ def refused(status: int, headers: Mapping[str, str], content: bytes) -> CallFail
 
 
 def timed_out() -> CallFailed:
-    """No answer in the time that a call may take."""
+    """The upstream was reached, and no answer came in the time that a call may take."""
     message = "The upstream did not answer in time."
-    return CallFailed("upstream_timeout", message, retryable=True)
+    return CallFailed(TIMED_OUT, message, retryable=True)
 
 
 def unreachable(cause: BaseException) -> CallFailed:

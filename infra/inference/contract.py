@@ -37,6 +37,8 @@ class RetryPolicy:
     longest_wait_s: float = 8.0
     within_s: float = 40.0
     """No wait starts that would end later than this after the first call began."""
+    again_after_timeout: bool = True
+    """Whether a call is repeated whose answer was not there in time."""
 
     def wait_s(self, n_calls: int, retry_after_s: float | None) -> float:
         """Seconds until the next call: what the upstream asks for, else exponential with jitter."""
@@ -53,6 +55,18 @@ class CompletionFailed(UpstreamError):
         times = "once" if n_calls == 1 else f"{n_calls} times"
         super().__init__(last.code, f"{last.message} (called {times})", retryable=last.retryable)
         self.n_calls = n_calls
+
+
+TIMED_OUT = "upstream_timeout"
+"""Code of a failure whose upstream was reached, and whose answer was not there in time."""
+
+
+CONNECT_S = 10.0
+
+
+def connect_s(timeout_s: float) -> float:
+    """Seconds in which an upstream that is there takes a connection, of a call's whole time."""
+    return min(CONNECT_S, 0.9 * timeout_s)
 
 
 class CallFailed(UpstreamError):

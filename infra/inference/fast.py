@@ -13,7 +13,7 @@ import orjson
 from yarl import URL
 
 from infra.inference import answers, retries
-from infra.inference.contract import CallFailed, Completion, Pace, RetryPolicy
+from infra.inference.contract import CallFailed, Completion, Pace, RetryPolicy, connect_s
 
 # Chat completions hold a connection for seconds; idle ones are kept for the next call.
 KEEPALIVE_S = 30.0
@@ -37,7 +37,7 @@ class FastClient:
         self._headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if secret:
             self._headers["Authorization"] = f"Bearer {secret}"
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=connect_s(timeout_s))
         self._session: aiohttp.ClientSession | None = None
 
     async def complete(self, body: Mapping[str, Any]) -> Completion:
@@ -55,6 +55,8 @@ class FastClient:
         try:
             async with session.post(self._url, data=content) as answer:
                 received = await answer.read()
+        except aiohttp.ConnectionTimeoutError as error:
+            raise answers.unreachable(error) from error
         except TimeoutError as error:
             raise answers.timed_out() from error
         except (aiohttp.ClientError, OSError, ValueError) as error:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from infra.inference.contract import (
+    TIMED_OUT,
     CallFailed,
     Completion,
     CompletionFailed,
@@ -42,9 +43,13 @@ async def complete(call: Call, retry: RetryPolicy, pace: Pace) -> Completion:
             wait_s = retry.wait_s(n_calls, failure.retry_after_s)
             spent_s = time.monotonic() - began
             over = n_calls >= retry.most_calls or spent_s + wait_s > retry.within_s
-            if over or not failure.retryable:
+            if over or not _is_repeatable(failure, retry):
                 raise CompletionFailed(failure, n_calls) from failure
         await asyncio.sleep(wait_s)
+
+
+def _is_repeatable(failure: CallFailed, retry: RetryPolicy) -> bool:
+    return failure.retryable and (retry.again_after_timeout or failure.code != TIMED_OUT)
 
 
 async def _paced(call: Call, n_calls: int, pace: Pace) -> Completion:

@@ -11,7 +11,7 @@ import openai
 from openai import AsyncOpenAI
 
 from infra.inference import answers, retries
-from infra.inference.contract import Completion, Pace, RetryPolicy
+from infra.inference.contract import Completion, Pace, RetryPolicy, connect_s
 
 # The SDK wants a key; upstreams without one ignore it.
 NO_SECRET = "none"  # noqa: S105
@@ -31,7 +31,10 @@ class OpenAIClient:
     ) -> None:
         self._retry, self._pace = retry or RetryPolicy(), pace or retries.NoPace()
         self._sdk = AsyncOpenAI(
-            base_url=base_url, api_key=secret or NO_SECRET, max_retries=0, timeout=timeout_s
+            base_url=base_url,
+            api_key=secret or NO_SECRET,
+            max_retries=0,
+            timeout=openai.Timeout(timeout_s, connect=connect_s(timeout_s)),
         )
 
     async def complete(self, body: Mapping[str, Any]) -> Completion:
@@ -53,6 +56,9 @@ class OpenAIClient:
             answer = error.response
             raise answers.refused(error.status_code, answer.headers, answer.content) from error
         except openai.APITimeoutError as error:
+            # By its name: the SDK chooses between two releases of its transport.
+            if type(error.__cause__).__name__ == "ConnectTimeout":
+                raise answers.unreachable(error.__cause__ or error) from error
             raise answers.timed_out() from error
         except openai.APIConnectionError as error:
             raise answers.unreachable(error.__cause__ or error) from error

@@ -148,6 +148,39 @@ def test_a_slow_answer_and_a_closed_port_are_named(kind: Any, upstream: Upstream
     assert refused(kind, "http://127.0.0.1:9/v1", retry=once).code == "upstream_unreachable"
 
 
+@contextmanager
+def never_accepting() -> Iterator[str]:
+    """The URL of a listener whose queue is full: connections to it are begun and never made."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        waiting = [socket.socket() for _ in range(4)]
+        for peer in waiting:
+            peer.setblocking(False)
+            peer.connect_ex(listener.getsockname())
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        finally:
+            for peer in waiting:
+                peer.close()
+
+
+def test_an_upstream_that_takes_no_connection_was_not_reached(kind: Any) -> None:
+    once = RetryPolicy(most_calls=1)
+    with never_accepting() as base_url:
+        failed = refused(kind, base_url, timeout_s=0.6, retry=once)
+    assert failed.code == "upstream_unreachable"
+
+
+def test_a_slow_answer_is_not_asked_for_again_when_that_is_wanted(
+    kind: Any, upstream: Upstream
+) -> None:
+    upstream.delay_s = 1.5
+    policy = RetryPolicy(most_calls=5, first_wait_s=0.01, again_after_timeout=False)
+    failed = refused(kind, upstream.base_url, timeout_s=1.0, retry=policy)
+    assert (failed.code, failed.n_calls, upstream.n_calls) == ("upstream_timeout", 1, 1)
+
+
 def test_retry_after_is_waited_for(kind: Any, upstream: Upstream) -> None:
     upstream.rules.append(lambda text, n: failure(429, Retry_After="0.4") if n == 1 else None)
     began = datetime.now(UTC)
