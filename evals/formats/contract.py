@@ -166,12 +166,15 @@ def request_body(suite: SuiteSpec, case: CaseSpec) -> dict[str, Any]:
 
 def policy_as_json(policy: Policy) -> dict[str, Any]:
     """The policy as a suite file holds it."""
-    return {
+    whole = {
         "refused": policy.refused,
         "unparsable": policy.unparsable,
         "timed_out": policy.timed_out,
         "refusal_patterns": list(policy.refusal_patterns),
     }
+    if policy.request_timeout_s is not None:
+        whole["request_timeout_s"] = policy.request_timeout_s
+    return whole
 
 
 def canonical_json(value: object) -> str:

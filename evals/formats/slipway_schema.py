@@ -52,6 +52,11 @@ SUITE: dict[str, Any] = {
                 "unparsable": SHARE,
                 "timed_out": SHARE,
                 "refusal_patterns": {"type": "array", "items": TEXT},
+                "request_timeout_s": {
+                    "type": "number",
+                    "exclusiveMinimum": 0,
+                    "maximum": 3600,
+                },
             },
         },
         "request": REQUEST,

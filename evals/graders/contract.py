@@ -111,6 +111,9 @@ class Policy:
     timed_out: float = 0.0
     refusal_patterns: Sequence[str] = ()
     """Regular expressions; an answer in which one is found is a refusal."""
+    request_timeout_s: float | None = None
+    """Seconds that an answer may take; one that took longer is scored by `timed_out`. None: a call
+    without an answer is repeated and errored in the end."""
 
 
 COMPONENTS: Mapping[str, Any] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from evals import graders, outputs
-from evals.graders.contract import Grade, GraderError, GraderSpecError, Sample
+from evals.graders.contract import Grade, GraderError, GraderSpecError, Sample, Ungradable
 from evals.outputs import Output
 from evals.runner.grader_services import GraderServices
 from evals.runner.storage import ResultRow
@@ -13,7 +13,7 @@ from evals.runner.work import Call, ShardWork
 from evals.states import ResultState
 from infra import clock
 from infra.ids import uuid7
-from infra.inference import Completion, CompletionFailed
+from infra.inference import TIMED_OUT, Completion, CompletionFailed
 
 
 def needs_services(work: ShardWork, call: Call) -> bool:
@@ -63,7 +63,20 @@ def _ungraded(
 
 
 def failed_row(work: ShardWork, call: Call, failure: CompletionFailed) -> ResultRow:
-    """The result of a call that was never answered: errored, which is no score."""
+    """The result of a call that was never answered: errored, which is no score.
+
+    Where the suite says how long an answer may take, a later one is scored by its policy.
+    """
+    limit_s = work.policy.request_timeout_s
+    if failure.code == TIMED_OUT and limit_s is not None:
+        said = f"the model did not answer within {limit_s:g} s"
+        try:
+            grade = graders.by_policy(
+                Ungradable.TIMED_OUT, work.graders, call.case, work.policy, said
+            )
+        except GraderSpecError as error:
+            return _ungraded(work, call, error, {"n_calls": failure.n_calls})
+        return _row(work, call, {"n_calls": failure.n_calls, **_graded(grade)})
     return _errored(work, call, failure.code, failure.message, {"n_calls": failure.n_calls})
 
 

@@ -16,7 +16,7 @@ from evals.selectors.runs import run_with_id
 from evals.services import runs
 from infra import secrets_by_reference
 from infra.errors import DomainError
-from infra.inference import ChatClient, chat_client
+from infra.inference import ChatClient, RetryPolicy, chat_client
 
 # Results are durable this long after their answer at the latest, while the database answers.
 FLUSH_S = 0.1
@@ -44,9 +44,14 @@ def run_shard(shard_id: UUID) -> None:
 
 
 def _client_of(work: ShardWork) -> ChatClient:
+    """A suite that says how long an answer may take wants no second one after it."""
     if work.regraded_from is not None:
         return StoredAnswers(work.regraded_from)
-    return chat_client(base_url=work.base_url, secret=secrets_by_reference.resolve(work.secret_ref))
+    secret, limit_s = secrets_by_reference.resolve(work.secret_ref), work.policy.request_timeout_s
+    if limit_s is None:
+        return chat_client(base_url=work.base_url, secret=secret)
+    retry = RetryPolicy(again_after_timeout=False)
+    return chat_client(base_url=work.base_url, secret=secret, timeout_s=limit_s, retry=retry)
 
 
 def _call_and_store(lease: Lease, work: ShardWork, client: ChatClient, limits: Limits) -> bool:

@@ -71,6 +71,7 @@ def _unseen(suite: SuiteSpec) -> Mapping[str, Any]:
         "canary": suite.canary,
         "components": suite.components,
         "policy.refusal_patterns": suite.policy.refusal_patterns,
+        "policy.request_timeout_s": suite.policy.request_timeout_s,
         f"request ({', '.join(settings)})": settings,
     }
 

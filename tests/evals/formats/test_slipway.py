@@ -208,6 +208,13 @@ HEADS = [
     ("operation", HEAD.replace("ilike", "near"), 13, "graders[0].operation", "near"),
     ("policy", HEAD.replace("refused: 0.5", "refused: 5"), 14, "policy.refused", "5"),
     (
+        "no time",
+        HEAD.replace("refused: 0.5", "request_timeout_s: 0"),
+        14,
+        "policy.request_timeout_s",
+        "0",
+    ),
+    (
         "pattern",
         HEAD.replace("[not allowed]", "['(']"),
         14,
