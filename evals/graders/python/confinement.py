@@ -29,13 +29,11 @@ CAPABILITIES_V3 = 0x20080522
 
 # Rights of Landlock's first version, by bit; later versions add their own below.
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
-REMOVE_DIR, REMOVE_FILE, MAKE_DIR, MAKE_REG = 1 << 4, 1 << 5, 1 << 7, 1 << 8
-MAKE_SYM, TRUNCATE = 1 << 12, 1 << 14
+REMOVE_FILE, MAKE_REG, TRUNCATE = 1 << 5, 1 << 8, 1 << 14
 ALL_RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 1}
 READING = EXECUTE | READ_FILE | READ_DIR
-WORKING = (
-    READ_FILE | READ_DIR | WRITE_FILE | REMOVE_DIR | REMOVE_FILE | MAKE_DIR | MAKE_REG | MAKE_SYM
-)
+# Plain files alone: a tree of folders could be made too deep to be taken away again.
+WORKING = READ_FILE | READ_DIR | WRITE_FILE | REMOVE_FILE | MAKE_REG
 DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom")
 
 RET_KILL, RET_ALLOW, RET_ERRNO = 0x80000000, 0x7FFF0000, 0x00050000

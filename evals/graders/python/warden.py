@@ -39,6 +39,7 @@ sys.path.pop(0)
 
 LOOK_S = 0.1
 """How often the size of what a child wrote is looked at."""
+BLOCK = 4096
 LONGEST_REPLY = 65_536
 LONGEST_MESSAGE = 500
 BOUNDS = "; grading code has no network, starts no process and sees no files but its own folder"
@@ -198,15 +199,13 @@ def outcome(said: bytes, status: int) -> dict[str, Any]:
 
 
 def size_of(folder: Path) -> int:
-    """Bytes of the files below a folder."""
+    """Bytes of the files in a folder, where every file takes a block at least."""
     total = 0
-    for place, _, names in os.walk(folder):
-        for name in names:
-            try:
-                total += os.lstat(os.path.join(place, name)).st_size
-            except FileNotFoundError:
-                # Removed by the child while it was looked at.
-                continue
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):
+                # It may be removed by the child while it is looked at.
+                total += max(BLOCK, entry.stat(follow_symlinks=False).st_size)
     return total
 
 
@@ -245,7 +244,7 @@ def grade_and_exit(request: dict[str, Any], folder: Path, pipe: int) -> None:
         # Stands when memory is too short even to tell so.
         said = failed("MemoryError: out of memory")
         said = score_of(request["source"], request["sample"], request["item"])
-    except (confinement.NotConfined, OSError, ValueError) as error:
+    except (confinement.NotConfined, OSError, ValueError, OverflowError) as error:
         said = failed(f"code can't be confined on this machine: {error}", "server")
     finally:
         os.write(PIPE, json.dumps(said).encode())

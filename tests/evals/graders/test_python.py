@@ -59,6 +59,7 @@ SCORES: list[tuple[str, str, float]] = [
     ("an empty answer", body("return len(sample['finish_reason'] or '')"), 0.0),
     ("unicode", body("return 'é😀' == '\\u00e9\\U0001f600'"), 1.0),
     ("numpy", body("return numpy.float32(0.5)", head="import numpy"), 0.5),
+    ("rapidfuzz", body("return fuzz.ratio('a', 'a') / 100", head="from rapidfuzz import fuzz"), 1.0),  # noqa: E501
     ("scipy", body("return float(expit(0.0))", head="from scipy.special import expit"), 0.5),
     ("a thread", body("t = Thread(); t.start(); t.join()", "return 1", head="from threading import Thread"), 1.0),  # noqa: E501
     ("its own folder", body("open('a', 'w').write('x')", "return os.listdir() == ['a']", head="import os"), 1.0),  # noqa: E501
@@ -93,6 +94,9 @@ FAILS: list[tuple[str, str, str]] = [
     ("eats memory", body("x = [bytearray(10**7) for _ in range(10**6)]"), "MemoryError"),
     ("eats memory in numpy", body("return numpy.ones(10**9)[0]", head="import numpy"), "MemoryError"),  # noqa: E501
     ("fills the disk", body("for n in range(99): open(str(n), 'wb').write(bytes(10**6))", "time.sleep(9)", head="import time"), "wrote more than 8 MB"),  # noqa: E501
+    ("fills the disk with nothing", body("for n in range(10**6): open(str(n), 'w').close()"), "wrote more than 8 MB"),  # noqa: E501
+    ("makes a folder", body("os.mkdir('below')", head="import os"), "PermissionError on line 3"),
+    ("makes a link", body("os.symlink('/', 'above')", head="import os"), "PermissionError"),
     ("one large file", body("open('a', 'wb').write(bytes(10**7))"), "File too large"),
     ("reads accounts", body("open('/etc/passwd')"), "Permission denied: '/etc/passwd'"),
     ("reads the project", body(f"open({str(Path(__file__).resolve())!r})"), "Permission denied"),
@@ -151,10 +155,17 @@ def test_code_that_fails_is_errored_by_name(
     assert len(error.message) <= 700
 
 
-def test_rapidfuzz_is_there() -> None:
-    pytest.importorskip("rapidfuzz")
-    source = body("return fuzz.ratio('a', 'a') / 100", head="from rapidfuzz import fuzz")
-    assert asyncio.run(graded({"type": "python", "source": source})).score == 1
+def test_code_that_cannot_be_confined_is_not_run() -> None:
+    async def run() -> float:
+        sandbox = Sandbox()
+        try:
+            return await sandbox.score(body("return 1"), {}, {}, Limits(disk_bytes=2**80))
+        finally:
+            await sandbox.close()
+
+    with pytest.raises(GraderError, match="can't be confined") as refused:
+        asyncio.run(run())
+    assert refused.value.kind is GraderErrorKind.PYTHON_SERVER
 
 
 async def graded(spec: Mapping[str, Any], case: GradedCase = CASE) -> Grade:
