@@ -76,7 +76,9 @@ def failed_row(work: ShardWork, call: Call, failure: CompletionFailed) -> Result
             )
         except GraderSpecError as error:
             return _ungraded(work, call, error, {"n_calls": failure.n_calls})
-        return _row(work, call, {"n_calls": failure.n_calls, **_graded(grade)})
+        # The code stays with it, so that grading it again finds what it was.
+        late = {"n_calls": failure.n_calls, "error_code": failure.code}
+        return _row(work, call, {**late, **_graded(grade)})
     return _errored(work, call, failure.code, failure.message, {"n_calls": failure.n_calls})
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from evals.graders.contract import Policy
 from evals.models import Run
-from evals.services import comparisons
+from evals.services import comparisons, regrades
 from infra.errors import InvalidInput
 from tests.evals import builders
 from tests.evals.upstream import Upstream, completion
@@ -34,10 +34,19 @@ def test_the_models_own_time_out_is_scored_and_not_asked_again(upstream: Upstrea
     assert (late.state, late.score, late.n_calls) == ("failed", 0.25, 1)
     assert late.components["echo.first"]["score"] == 0.25
     assert "did not answer within 2 s" in late.explanation
-    assert (late.error_code, bytes(late.output)) == ("", b"")
+    assert (late.error_code, bytes(late.output)) == ("upstream_timeout", b"")
     root = run.metrics.get(node="")
     assert (root.n_cases, root.n_missing) == (12, 0)
     assert root.mean == pytest.approx((11 + 0.25) / 12)
+    assert upstream.n_calls == 12
+
+
+def test_a_late_answer_graded_again_is_scored_by_the_newer_policy(upstream: Upstream) -> None:
+    run = run_on(upstream, Policy(request_timeout_s=2.0), 4.0)
+    builders.published(12, policy=Policy(request_timeout_s=2.0, timed_out=0.5))
+    again = builders.execute(regrades.regrade_run(actor=builders.DEMO, run=run, reason="a check"))
+    late = again.results.get(case__case_id="c00003")
+    assert (late.state, late.score) == ("failed", 0.5)
     assert upstream.n_calls == 12
 
 
