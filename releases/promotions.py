@@ -18,6 +18,7 @@ from releases.gates.facts import ApprovalRule, BlockFact, Facts, GateFact, VoteF
 from releases.gates.judgement import judge_gate
 from releases.gates.registry import kinds
 from releases.states import ADMITTING, Block, Outcome, PromotionState, Vote
+from releases.wording import quoted
 
 UNGATED = "ungated"
 APPROVALS = "approvals"
@@ -287,13 +288,13 @@ def _votes(number: int, more: str = "") -> str:
 
 
 def _rejection(vote: VoteFact) -> GateReason:
-    because = f": “{vote.comment}”" if vote.comment else ""
+    because = f": {quoted(vote.comment)}" if vote.comment else "."
     return GateReason(
         gate_id=APPROVALS,
         kind=APPROVALS,
         outcome=Outcome.FAIL,
         code="rejected",
-        sentence=f"{vote.person} rejected it{because}.",
+        sentence=f"{vote.person} rejected it{because}",
         human=True,
     )
 

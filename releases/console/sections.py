@@ -10,6 +10,7 @@ from infra.console.sections import Note, Section
 from releases.console import queries
 from releases.selectors.blocks import follow_ups_owed, holds_in_force, line_stop_in_force
 from releases.selectors.releases import releases
+from releases.wording import quoted
 
 
 def what_waits(*, actor: Actor) -> Section:
@@ -33,7 +34,7 @@ def line_is_stopped() -> Note | None:
     stop = line_stop_in_force()
     if stop is None:
         return None
-    text = f"The line is stopped by {stop.stopped_by}: “{stop.reason}”."
+    text = f"The line is stopped by {stop.stopped_by}: {quoted(stop.reason)}"
     link = reverse("console-line")
     if stop.lift_asked_by is not None:
         return Note(text=text, link=link, link_text=f"{stop.lift_asked_by} asks to start it again")

@@ -27,6 +27,7 @@ from releases.models import (
 )
 from releases.selectors.freezes import FreezeNow, freezes_on
 from releases.states import Block, RampState
+from releases.wording import quoted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +69,7 @@ def _holds(moves: Sequence[Move]) -> dict[UUID, list[BlockFact]]:
     for hold in holds_in_force().filter(on).order_by("placed_at", "pk"):
         subject = hold.checkpoint or hold.stage
         owner = hold.owner.name if hold.owner else "Slipway"
-        sentence = f"{subject} is held by {owner}: “{hold.reason}”."
+        sentence = f"{subject} is held by {owner}: {quoted(hold.reason)}"
         found[subject.pk].append(BlockFact(block=Block.HOLDS, sentence=sentence, owner=owner))
     return found
 
@@ -78,7 +79,7 @@ def _rejections(moves: Sequence[Move]) -> dict[UUID, list[BlockFact]]:
     for row in rejections_in_force().filter(checkpoint__in={m.checkpoint.pk for m in moves}):
         sentence = (
             f"{row.rejected_by} rejected {row.checkpoint} on {row.rejected_at:%Y-%m-%d}: "
-            f"“{row.reason}”. Two release managers take that back."
+            f"{quoted(row.reason)} Two release managers take that back."
         )
         fact = BlockFact(block=Block.REJECTION, sentence=sentence, owner=str(row.rejected_by))
         found[row.checkpoint_id].append(fact)
@@ -128,7 +129,7 @@ def _line_stop() -> tuple[BlockFact, ...]:
         return ()
     sentence = (
         f"{stop.stopped_by} stopped the line on {stop.stopped_at:%Y-%m-%d %H:%M} UTC: "
-        f"“{stop.reason}”. Two release managers start it again."
+        f"{quoted(stop.reason)} Two release managers start it again."
     )
     return (BlockFact(block=Block.LINE_STOP, sentence=sentence, owner=str(stop.stopped_by)),)
 

@@ -14,6 +14,7 @@ from django.db.models import Q, QuerySet
 from infra.errors import NotFound
 from releases.freezes import Window, next_window, window_at
 from releases.models import Freeze, FreezeWaiver, Stage
+from releases.wording import quoted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +60,7 @@ class FreezeNow:
         until = self.window.closes_at.astimezone(ZoneInfo(freeze.time_zone))
         return (
             f"{stage} is frozen until {until:%Y-%m-%d %H:%M} ({freeze.time_zone}) by {freeze}: "
-            f"“{freeze.reason}”. {self.owner} may let a promotion through."
+            f"{quoted(freeze.reason)} {self.owner} may let a promotion through."
         )
 
 

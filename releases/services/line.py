@@ -20,6 +20,7 @@ from releases.promotions import blocked
 from releases.selectors.blocks import Move, blocks_on, line_stop_in_force
 from releases.selectors.promotions import as_refusal_reason
 from releases.services.lifting import ask_to_lift, confirm_lift, must_say_why, tell
+from releases.wording import quoted
 
 LINE_LOCK = 0x511B0A73
 _START = "start the line again"
@@ -58,7 +59,7 @@ def stop_the_line(*, actor: Actor, reason: str) -> LineStop:
         if standing is not None:
             sentence = (
                 f"{standing.stopped_by} stopped the line on {standing.stopped_at:%Y-%m-%d %H:%M} "
-                f"UTC: “{standing.reason}”."
+                f"UTC: {quoted(standing.reason)}"
             )
             refusal = Reason(code="line_stopped", sentence=sentence, owner=str(standing.stopped_by))
             raise InvalidMove("line_stopped", sentence, [refusal])

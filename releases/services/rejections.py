@@ -23,6 +23,7 @@ from releases.services.promotions.evaluate import record
 from releases.services.promotions.moves import locked
 from releases.services.releases import demote_release
 from releases.states import OPEN_PROMOTIONS
+from releases.wording import quoted
 
 _UNREJECT = "take the rejection back"
 
@@ -86,7 +87,9 @@ def _lock_stages(checkpoint: Checkpoint) -> None:
 def _refuse_twice(checkpoint: Checkpoint) -> None:
     standing = Rejection.objects.filter(checkpoint=checkpoint, lifted_at__isnull=True).first()
     if standing is not None:
-        sentence = f"{standing.rejected_by} rejected {checkpoint} already: “{standing.reason}”."
+        sentence = (
+            f"{standing.rejected_by} rejected {checkpoint} already: {quoted(standing.reason)}"
+        )
         refusal = Reason(code="rejected_already", sentence=sentence)
         raise InvalidMove("rejected_already", sentence, [refusal])
 
