@@ -27,6 +27,8 @@ from evals.graders.contract import (
     Sample,
     Services,
     Ungradable,
+    UnreadableSample,
+    unparsable,
 )
 from evals.states import SCORED, ResultState
 
@@ -156,6 +158,8 @@ def grade_one(spec: Mapping[str, Any], case: GradedCase, sample: Sample) -> Grad
         raise GraderError(GraderErrorKind.OTHER, message)
     try:
         grade = get(spec["type"]).grade(spec, case, sample)
+    except UnreadableSample as error:
+        return unparsable(str(error))
     except (GraderError, GraderSpecError):
         raise
     except Exception as error:
@@ -171,6 +175,8 @@ async def grade_one_async(
         return await asyncio.to_thread(grade_one, spec, case, sample)
     try:
         grade = await get(spec["type"]).grade_async(spec, case, sample, services)
+    except UnreadableSample as error:
+        return unparsable(str(error))
     except (GraderError, GraderSpecError):
         raise
     except Exception as error:

@@ -48,6 +48,10 @@ class GraderError(Exception):
         self.message = message
 
 
+class UnreadableSample(Exception):
+    """The answer lacks what the grader reads: the model's fault, scored by the suite's policy."""
+
+
 class GraderSpecError(InvalidInput):
     """A grader's settings, or a case's target, that the grader cannot work with."""
 
