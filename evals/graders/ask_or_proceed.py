@@ -137,7 +137,8 @@ def _way(
 
 def _split(text: str) -> tuple[list[str], str]:
     """The sentences that ask for what is missing, and all the others."""
-    questions, rest = [], []
+    questions: list[str] = []
+    rest: list[str] = []
     for sentence in SENTENCE.findall(CODE.sub("\n", text)):
         (questions if _asks(sentence) else rest).append(sentence.strip())
     return questions, " ".join(rest)
