@@ -39,6 +39,11 @@ SCHEMA: Mapping[str, Any] = {
     },
 }
 TARGET_SCHEMA: Mapping[str, Any] = {}
+NEVER_INSIDE: Mapping[str, str] = {
+    "external": "its scores were made elsewhere",
+    "judge": "it stands by itself, so that its error counts; a score_model may be here",
+    "multi": "write one formula",
+}
 
 
 def labels(spec: Mapping[str, Any], case: GradedCase) -> tuple[str, ...]:
@@ -100,8 +105,9 @@ def _named(spec: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def _check_inner(inner: Any, case: GradedCase) -> None:
-    if isinstance(inner, Mapping) and inner.get("type") == "multi":
-        raise GraderSpecError("type", "a multi grader holds no other multi")
+    kind = inner.get("type") if isinstance(inner, Mapping) else None
+    if isinstance(kind, str) and kind in NEVER_INSIDE:
+        raise GraderSpecError("type", f"a multi grader holds no {kind}: {NEVER_INSIDE[kind]}")
     graders.check_spec(inner)
     graders.check_case(inner, case)
 

@@ -199,6 +199,9 @@ def test_grader_that_asks_a_model_is_waited_for(monkeypatch: pytest.MonkeyPatch)
 
 GRADERS: list[tuple[str, Any, str]] = [
     ("a multi inside", {"is": multi("has")}, "graders.is.type"),
+    ("a judge inside", {"is": {"type": "judge", "judge": "tone@1"}}, "graders.is.type"),
+    ("an import inside", {"is": {"type": "external"}}, "graders.is.type"),
+    ("type of another kind", {"is": {"type": ["multi"]}}, "graders.is.type"),
     ("unknown type", {"is": {"type": "vibes"}}, "graders.is.type"),
     ("bad settings", {"is": {"type": "string_check"}}, "graders.is"),
     ("no object", {"is": "string_check"}, "graders.is"),
