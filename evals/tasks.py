@@ -6,7 +6,7 @@ from uuid import UUID
 
 from celery import shared_task
 
-from evals.runner import leases, shards
+from evals.runner import judging, leases, shards
 from evals.services import frontier, health, run_sets
 
 
@@ -33,3 +33,9 @@ def sweep() -> None:
 def report_run_sets() -> None:
     """Report on every set of runs that is over."""
     run_sets.report_due()
+
+
+@shared_task(name="evals.calibrate_judge")
+def calibrate_judge(version_id: str, asked_by: str) -> None:
+    """Ask a judge about what people labelled, and measure how far it agrees."""
+    judging.calibrate_for(UUID(version_id), asked_by)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
 from evals import ordering
 from evals.formats.contract import SuiteSpec, request_body
 from evals.graders.contract import GradedCase, Policy
-from evals.models import Case, Result, Run
+from evals.models import Case, JudgeVersion, Result, Run
 from evals.runner.leases import Lease
 from evals.runner.regrading import stored_body
-from evals.selectors import model_endpoints, suites
+from evals.selectors import judges, model_endpoints, suites
 from evals.selectors.model_endpoints import ModelEndpoint
 from infra import clock
 from infra.errors import InvalidMove
@@ -79,6 +79,7 @@ def read_work(lease: Lease) -> ShardWork:
     if called is not None and called.state != DeploymentState.ACTIVE.value:
         message = f"The deployment at {called.base_url} was disabled: nothing may call it."
         raise InvalidMove("deployment_disabled", message)
+    known = judges.versions_of(run.version)
     n_shards = run.shards.count()
     index = run.shards.filter(first__lt=lease.first).count()
     return ShardWork(
@@ -86,16 +87,16 @@ def read_work(lease: Lease) -> ShardWork:
         base_url=called.base_url if called else "",
         secret_ref=called.secret_ref if called else "",
         regraded_from=run.regraded_from,
-        graders=run.version.graders,
+        graders=judges.resolved(run.version.graders, known),
         policy=suites.policy_of(run.version),
         pricing=_pricing(price_at(run.checkpoint_id, clock.now())),
         concurrency=max(1, ordering.share_of(run.concurrency, index, n_shards)),
-        calls=_missing_calls(run, lease),
+        calls=_missing_calls(run, lease, known),
         endpoints=model_endpoints.endpoints_of(run.version),
     )
 
 
-def _missing_calls(run: Run, lease: Lease) -> list[Call]:
+def _missing_calls(run: Run, lease: Lease, known: Mapping[str, JudgeVersion]) -> list[Call]:
     pks = dict(run.version.cases.values_list("case_id", "pk"))
     order = ordering.ordered_items(list(pks), run.repeats, run.seed)
     recorded = set(Result.objects.filter(run=run).values_list("case_id", "repeat"))
@@ -106,19 +107,27 @@ def _missing_calls(run: Run, lease: Lease) -> list[Call]:
     ]
     cases = Case.objects.in_bulk({pk for pk, _ in wanted})
     suite = suites.head_of(run.version)
-    return [_call(run, suite, cases[pk], repeat) for pk, repeat in wanted]
+    return [_call(run, suite, cases[pk], repeat, known) for pk, repeat in wanted]
 
 
-def _call(run: Run, suite: SuiteSpec, case: Case, repeat: int) -> Call:
+def _call(
+    run: Run, suite: SuiteSpec, case: Case, repeat: int, known: Mapping[str, JudgeVersion]
+) -> Call:
     """The request that the gateway would send for these messages, under the repeat's own seed."""
     if run.regraded_from_id is not None:
         body = stored_body(case.case_id, repeat)
-        return Call(case_pk=case.pk, repeat=repeat, body=body, case=suites.graded_case(case))
+        return Call(case_pk=case.pk, repeat=repeat, body=body, case=_graded(case, known))
     asked = request_body(suite, suites.case_spec(case))
     serving = ServingDefaults.from_row(run.checkpoint.serving)
     body = compose_request(serving, run.deployment.upstream_model, asked)
     body["seed"] = body.get("seed", run.seed) + repeat
-    return Call(case_pk=case.pk, repeat=repeat, body=body, case=suites.graded_case(case))
+    return Call(case_pk=case.pk, repeat=repeat, body=body, case=_graded(case, known))
+
+
+def _graded(case: Case, known: Mapping[str, JudgeVersion]) -> GradedCase:
+    """What graders see of the case, its own judges looked up."""
+    graded = suites.graded_case(case)
+    return replace(graded, graders=judges.resolved(graded.graders, known))
 
 
 def _pricing(price: Price | None) -> Pricing | None:

@@ -12,7 +12,7 @@ from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery
 
 from evals import judging
 from evals.formats.contract import sha256_of
-from evals.graders.judge import TYPE
+from evals.graders.judge import RESOLVED, TYPE
 from evals.judging import Fitness
 from evals.models import (
     Calibration,
@@ -27,6 +27,7 @@ from evals.states import VersionState
 from infra.errors import NotFound
 
 NEVER_CALIBRATED = "never calibrated"
+Resolved = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +99,28 @@ def all_specs(version: SuiteVersion) -> list[Mapping[str, Any]]:
 def versions_of(version: SuiteVersion) -> dict[str, JudgeVersion]:
     """The judges' versions that a suite's version names, by reference."""
     return {reference: version_named(reference) for reference in references_of(version)}
+
+
+def resolved_version(version: JudgeVersion) -> Resolved:
+    """What the grader `judge` takes under `resolved`."""
+    return {
+        "model": version.model,
+        "prompt": version.prompt,
+        "parameters": version.parameters,
+        "choices": version.judge.scores,
+    }
+
+
+def resolved(
+    specs: Iterable[Mapping[str, Any]], versions: Mapping[str, JudgeVersion]
+) -> list[Mapping[str, Any]]:
+    """The graders with each judge's model, prompt and choices beside its name."""
+    return [
+        {**spec, RESOLVED: resolved_version(versions[spec["judge"]])}
+        if spec.get("type") == TYPE
+        else spec
+        for spec in specs
+    ]
 
 
 def newest_calibration(version: JudgeVersion, then: datetime | None = None) -> Calibration | None:

@@ -13,6 +13,7 @@ from django.conf import settings
 
 from evals import graders
 from evals.models import SuiteVersion
+from evals.selectors import judges
 from infra import clock
 from infra.errors import InvalidInput
 from releases.models import Checkpoint
@@ -63,8 +64,7 @@ def endpoint_named(name: str) -> ModelEndpoint | None:
 
 def endpoints_of(version: SuiteVersion) -> dict[str, ModelEndpoint]:
     """The models that the version's graders and its cases' own ask; as endpoints_named."""
-    own = version.cases.exclude(graders=[]).values_list("graders", flat=True)
-    specs = [*version.graders, *(spec for specs in own for spec in specs)]
+    specs = judges.resolved(judges.all_specs(version), judges.versions_of(version))
     return endpoints_named(name for spec in specs for name in graders.models_of(spec))
 
 
