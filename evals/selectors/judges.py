@@ -254,3 +254,50 @@ def suites_naming(judge: Judge) -> list[SuiteVersion]:
 
 def _is_of(judge: Judge, reference: str) -> bool:
     return reference.partition("@")[0] == judge.name
+
+
+def rates(found: Calibration) -> dict[str, tuple[float, float, float] | None]:
+    """True and false positive rates with their 95% intervals; None without such labels."""
+    from releases.statistics.mean_score import wilson  # SciPy: only where numbers are made
+
+    told: dict[str, tuple[float, float, float] | None] = {}
+    wrong = found.negatives - found.true_neg
+    for name, part, whole in (
+        ("true_positive", found.true_pos, found.positives),
+        ("false_positive", wrong, found.negatives),
+    ):
+        told[name] = (part / whole, *wilson(part, whole)) if whole else None
+    return told
+
+
+def summary(found: Calibration) -> dict[str, Any]:
+    """A calibration's numbers, as commands and the API show them."""
+    fields = (
+        "n_items n_labels n_raters n_double n_disputed n_errored table kappa kappa_lo kappa_hi "
+        "agreement human_alpha oldest_label_at calibrated_by calibrated_at digest"
+    ).split()
+    shown = {
+        f"{name}_rate": None if one is None else dict(zip(("rate", "lo", "hi"), one, strict=True))
+        for name, one in rates(found).items()
+    }
+    numbers = {name: getattr(found, name) for name in fields}
+    return {"id": str(found.pk), "judge": str(found.version), **numbers, **shown}
+
+
+def sentence(found: Calibration) -> str:
+    """A calibration as one sentence with its numbers."""
+    clauses = [f"{found.version} was held against {found.n_items} human labels"]
+    if found.kappa is not None and found.kappa_lo is not None and found.kappa_hi is not None:
+        interval = f"95% CI {found.kappa_lo:.2f} to {found.kappa_hi:.2f}"
+        clauses.append(f"kappa {found.kappa:.2f} ({interval})")
+    for name, one in rates(found).items():
+        if one is not None:
+            share, lo, hi = one
+            clauses.append(f"{name.replace('_', ' ')}s {share:.1%} ({lo:.1%} to {hi:.1%})")
+    if found.human_alpha is not None:
+        clauses.append(f"people among themselves alpha {found.human_alpha:.2f}")
+    if found.n_disputed:
+        clauses.append(f"{found.n_disputed} left out, as people are divided on them")
+    if found.n_errored:
+        clauses.append(f"{found.n_errored} left out, as the judge gave no verdict")
+    return "; ".join(clauses) + "."
