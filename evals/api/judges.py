@@ -120,7 +120,7 @@ class CalibrationOut(serializers.ModelSerializer):
         return reads.sentence(found)
 
 
-class VersionOut(serializers.ModelSerializer):
+class JudgeVersionOut(serializers.ModelSerializer):
     """A version of a judge; `unfit` says why it can't gate, empty when it may."""
 
     judge = serializers.CharField(source="__str__", read_only=True)
@@ -173,7 +173,7 @@ class MadeOut(serializers.Serializer):
     made_stale = MadeStaleOut(many=True)
 
 
-class TermsIn(ReasonIn):
+class JudgeTermsIn(ReasonIn):
     """Another floor, number of labels or of raters, and why."""
 
     floor = serializers.FloatField(min_value=0, max_value=0.99)
@@ -280,7 +280,7 @@ class JudgeDetail(APIView):
 class Versions(APIView):
     """Every version of a judge with its newest calibration, the newest first."""
 
-    @extend_schema(parameters=[NAME], responses=VersionOut(many=True))
+    @extend_schema(parameters=[NAME], responses=JudgeVersionOut(many=True))
     def get(self, request: Request, name: str) -> Response:
         judge = reads.judge_named(name)
         found = reads.versions_with_calibration(judge)
@@ -288,7 +288,7 @@ class Versions(APIView):
             version.judge = judge
         known = {version.pk: calibration for version, calibration in found}
         rows = [version for version, _ in found]
-        return Response(VersionOut(rows, many=True, context={"calibrations": known}).data)
+        return Response(JudgeVersionOut(rows, many=True, context={"calibrations": known}).data)
 
 
 class Calibrations(ListAPIView):
@@ -311,9 +311,9 @@ class Calibrations(ListAPIView):
 class Terms(APIView):
     """Changes what the judge is held to."""
 
-    @extend_schema(parameters=[NAME], request=TermsIn, responses=JudgeOut)
+    @extend_schema(parameters=[NAME], request=JudgeTermsIn, responses=JudgeOut)
     def post(self, request: Request, name: str) -> Response:
-        data = checked(TermsIn, request.data)
+        data = checked(JudgeTermsIn, request.data)
         services.change_terms(actor=actor_of(request), judge=reads.judge_named(name), **data)
         return Response(_judge_out(name))
 

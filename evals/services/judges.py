@@ -80,7 +80,7 @@ class JudgeSpec:
         return sha256_of(
             {
                 "question": self.question,
-                "choices": judging.checked_choices(self.choices),
+                "choices": _scores(self.choices),
                 "model": self.model,
                 "prompt": self.prompt,
                 "parameters": self.parameters,
@@ -237,13 +237,17 @@ def _judge_row(actor: Actor, spec: JudgeSpec) -> tuple[Judge, bool]:
             },
         )
         row = locked.get(pk=made.pk)
-    if (row.question, row.choices) != (spec.question, choices):
+    if (row.question, row.scores) != (spec.question, _scores(spec.choices)):
         message = (
             f"Judge {row} asks another question, or offers other choices: people's labels answer "
             "those. Make a judge of another name."
         )
         raise InvalidInput("judge_question_changed", message)
     return row, is_new
+
+
+def _scores(choices: Mapping[str, float]) -> dict[str, float]:
+    return {row["choice"]: row["score"] for row in judging.checked_choices(choices)}
 
 
 def _version_row(actor: Actor, judge: Judge, spec: JudgeSpec, digest: str) -> JudgeVersion:

@@ -25,6 +25,7 @@ PAGES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Suites", "checklist", "console-suites"),
             ("Frontier", "trending_up", "console-frontier"),
             ("Runs", "play_circle", "console-runs"),
+            ("Judges", "balance", "console-judges"),
         ),
     ),
     (
