@@ -94,6 +94,7 @@ class RunPage(Page):
             "state": wanted,
             "states": list(ResultState),
             "may_control": may and not progress.is_over,
+            "stated": reads.stated_beside(self.run),
         }
 
     def do_cancel(self, data: dict[str, Any]) -> str:

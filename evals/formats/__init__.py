@@ -14,11 +14,12 @@ FORMATS = {
     "ifeval": "evals.formats.ifeval",
     "slipway": "evals.formats.slipway",
     "inspect": "evals.formats.inspect",
+    "lm-eval": "evals.formats.lm_eval",
     "openai-evals": "evals.formats.openai_evals",
     "promptfoo": "evals.formats.promptfoo",
 }
 # Formats whose files may also carry a run: their modules have `read_run`.
-RUN_FORMATS = frozenset({"inspect"})
+RUN_FORMATS = frozenset({"inspect", "lm-eval"})
 
 
 def names() -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -84,25 +84,29 @@ def text_of(path: Path) -> str:
         raise FormatError(path.name, f"is not UTF-8 (byte {error.start})") from error
 
 
-def json_values(path: Path) -> Iterator[Placed]:
-    """The one value of a JSON file, or each line's of a JSON Lines file."""
+def json_values(path: Path, *, nan_as_null: bool = False) -> Iterator[Placed]:
+    """The one value of a JSON file, or each line's of a JSON Lines file.
+
+    NaN and infinities are no JSON and refused, or null where a tool is known to write them.
+    """
     text = text_of(path)
+    loads = _loads_nan if nan_as_null else _loads
     if path.suffix != ".jsonl":
         try:
-            yield Placed(value=_loads(text), file=path.name)
+            yield Placed(value=loads(text), file=path.name)
             return
         except (ValueError, RecursionError) as error:
             if not _looks_like_lines(text):
                 line = error.lineno if isinstance(error, json.JSONDecodeError) else None
                 raise FormatError(path.name, f"is not JSON: {error}", line=line) from error
-    yield from _lines(text, path.name)
+    yield from _lines(text, path.name, loads)
 
 
-def _lines(text: str, file: str) -> Iterator[Placed]:
+def _lines(text: str, file: str, loads: Callable[[str], Any]) -> Iterator[Placed]:
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
-                yield Placed(value=_loads(line), file=file, line=number)
+                yield Placed(value=loads(line), file=file, line=number)
             except (ValueError, RecursionError) as error:
                 raise FormatError(file, f"is not JSON: {error}", line=number) from error
 
@@ -119,6 +123,10 @@ def _looks_like_lines(text: str) -> bool:
 
 def _loads(text: str) -> Any:
     return json.loads(text, parse_constant=_no_constant)
+
+
+def _loads_nan(text: str) -> Any:
+    return json.loads(text, parse_constant=lambda name: None)
 
 
 def _no_constant(name: str) -> None:

@@ -74,3 +74,11 @@ def test_what_is_wrong_is_named(
 
 def test_an_auditor_imports_nothing(eval_owner: APIClient) -> None:
     assert post(signed_in("auditor"), body()).status_code == 403
+
+
+def test_the_runs_page_shows_what_the_log_states_beside_our_numbers(eval_owner: APIClient) -> None:
+    run = post(eval_owner, body()).json()["run"]
+    page = eval_owner.get(f"/console/runs/{run['id']}/").content.decode()
+    assert "Imported, not called here" in page and "mockllm/model" in page
+    assert "includes/accuracy" in page and "agrees" in page and "differs" not in page
+    assert "not computed here" in page and "Left out: events, store" in page
