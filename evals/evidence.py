@@ -10,7 +10,7 @@ from uuid import UUID
 
 from evals import judge_evidence, past
 from evals.models import Comparison, Run, SuiteVersion
-from evals.selectors import health, judges, method_inputs, runs, scores, suites
+from evals.selectors import health, judges, method_inputs, runs, scores, suites, tries
 from evals.selectors.comparisons import comparison_with_id
 from evals.selectors.judged import JudgeUse
 from evals.services import comparisons
@@ -186,6 +186,7 @@ def _against_baseline(asked: _Asked) -> Gathered:
         "baseline_run": str(baseline.pk),
         "comparison_id": str(made.pk),
         **judge_evidence.corrected_deltas(asked, made, nodes_of(made)),
+        "n_tried": tries.n_tried(candidate, asked.then),
         "n_unmatched": made.n_unmatched,
         "n_errored": made.n_errored,
         "anchor": None,

@@ -18,6 +18,7 @@ from evals.models import Comparison
 from evals.selectors import method_inputs, runs, suites
 from evals.selectors.comparisons import comparison_with_id, pairs_of
 from evals.selectors.flipped import Side, Way, moved_cases
+from evals.selectors.tries import tries_of
 from evals.selectors.uncompared import uncompared
 from evals.services import comparisons
 from infra.api.bodies import checked
@@ -62,6 +63,14 @@ class NodeOut(serializers.Serializer):
     sentence = serializers.CharField()
 
 
+class TriesOut(serializers.Serializer):
+    """The candidate among the checkpoints of its parent and size that ran on the suite."""
+
+    n_tried = serializers.IntegerField()
+    p_corrected = number()
+    sentence = serializers.CharField(allow_blank=True)
+
+
 class ComparisonOut(serializers.ModelSerializer):
     """Candidate against baseline, component by component."""
 
@@ -72,6 +81,9 @@ class ComparisonOut(serializers.ModelSerializer):
     candidate_run = serializers.UUIDField(source="candidate_id", read_only=True)
     baseline_run = serializers.UUIDField(source="baseline_id", read_only=True)
     nodes = NodeOut(many=True, read_only=True)
+    tries = serializers.SerializerMethodField(
+        help_text="How many variants were tried on the suite, and the correction for it."
+    )
 
     class Meta:
         model = Comparison
@@ -88,9 +100,14 @@ class ComparisonOut(serializers.ModelSerializer):
             "n_unmatched",
             "n_errored",
             "nodes",
+            "tries",
             "compared_at",
         )
         read_only_fields = fields
+
+    @extend_schema_field(TriesOut)
+    def get_tries(self, comparison: Comparison) -> Any:
+        return TriesOut(tries_of(comparison)).data
 
 
 class Asked(serializers.Serializer):

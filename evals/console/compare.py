@@ -12,6 +12,7 @@ from evals.console.forms import CompareForm
 from evals.models import Comparison, Run, Suite
 from evals.selectors import comparisons as reads
 from evals.selectors.flipped import moved_cases
+from evals.selectors.tries import tries_of
 from evals.selectors.uncompared import uncompared
 from evals.services.comparisons import compare
 from evals.states import RunState
@@ -101,6 +102,7 @@ class ComparisonPage(Page):
                 (way, page_of(self.request, rows, SHOWN_A_WAY, way.value))
                 for way, rows in moved_cases(found, pairs, node).items()
             ],
+            "tries": tries_of(found),
             "uncompared": uncompared(found, pairs, node),
             "root": nodes[""],
         }

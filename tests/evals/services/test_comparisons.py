@@ -10,6 +10,7 @@ from evals.models import Comparison, Run, SuiteVersion
 from evals.selectors.comparisons import pairs_of
 from evals.selectors.flipped import Way, moved_cases
 from evals.selectors.method_inputs import comparison_input
+from evals.selectors.tries import tries_of
 from evals.selectors.uncompared import uncompared
 from evals.services import comparisons, suites
 from evals.states import ResultState
@@ -171,3 +172,20 @@ def test_a_nodes_numbers_come_out_of_the_statistics_command_again(upstream: Upst
     again, kept = paired_delta(**given), node(made, "echo.first")
     assert len(given["cluster"]) == 20
     assert (again.delta, again.lo, again.hi) == (kept["delta"], kept["lo"], kept["hi"])
+
+
+def test_a_win_among_siblings_is_corrected_for_their_number(upstream: Upstream) -> None:
+    version = builders.published(40)
+    parent = builders.served(upstream.base_url, "parent")
+    baseline = builders.execute(builders.start(version, parent))
+    made = []
+    for name in ("one", "two", "three"):
+        child = builders.served(upstream.base_url, name, parent=parent)
+        run = builders.execute(builders.start(version, child))
+        made.append(comparisons.compare(candidate_run=run, baseline_run=baseline))
+    alone = comparisons.compare(candidate_run=baseline, baseline_run=made[0].candidate)
+    assert (tries_of(alone).n_tried, tries_of(alone).sentence) == (1, "")
+    tries, root = tries_of(made[0]), node(made[0], "")
+    assert tries.n_tried == 3
+    assert tries.p_corrected == pytest.approx(min(1.0, 3 * float(str(root["p_better"]))))
+    assert "one of 3 variants tried on this suite" in tries.sentence
