@@ -42,6 +42,7 @@ WRITTEN_ONCE = frozenset(
         "judge_verdict",
         "calibration",
         "run_set_report",
+        "webhook_attempt",
     }
 )
 

@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 import alpha.states
 import evals.judge_endpoints
 import evals.states
+import infra.delivery_states
 import releases.states
 from infra import embedded
 from infra.console.look import UNFOLD as UNFOLD
@@ -221,6 +222,7 @@ SPECTACULAR_SETTINGS = {
                 alpha.states.FeedbackState,
                 alpha.states.FindingState,
                 evals.states.RunState,
+                infra.delivery_states.DeliveryState,
                 evals.states.ResultState,
                 evals.states.VersionState,
             )
@@ -256,6 +258,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "evals.measure",
         "schedule": timedelta(seconds=30),
         "options": {"expires": 25},
+    },
+    "infra.deliver_webhooks": {
+        "task": "infra.deliver_webhooks",
+        "schedule": timedelta(seconds=5),
+        "options": {"expires": 5},
     },
     "infra.anchor_audit": {"task": "infra.anchor_audit", "schedule": timedelta(seconds=60)},
 }

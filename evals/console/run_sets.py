@@ -14,6 +14,7 @@ from evals.selectors import run_set_reports as reads
 from evals.selectors import runs
 from evals.services import run_sets
 from evals.services.runs import STARTERS
+from infra import webhooks
 from infra.console.pages import Crumbs, Page, page_of
 from releases.models import Checkpoint
 
@@ -70,6 +71,7 @@ class RunSetPage(Page):
         return {
             "run_set": self.run_set,
             "report": made.content if made else None,
+            "deliveries": webhooks.deliveries(str(self.run_set.pk))[:20],
             "members": [] if made else [(run, runs.progress(run)) for run in self._members()],
         }
 

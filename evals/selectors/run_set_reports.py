@@ -37,9 +37,8 @@ class Compared:
 def run_sets() -> QuerySet[RunSet]:
     """Newest first, with how many runs each has and how many are over."""
     over = Q(runs__state__in=[state.value for state in runs.OVER])
-    return RunSet.objects.select_related("baseline", "report").annotate(
-        n_runs=Count("runs"), n_over=Count("runs", filter=over)
-    )
+    counted = RunSet.objects.annotate(n_runs=Count("runs"), n_over=Count("runs", filter=over))
+    return counted.select_related("baseline", "report").order_by("-created_at")
 
 
 def run_set_with_id(set_id: UUID) -> RunSet:

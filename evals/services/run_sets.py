@@ -13,7 +13,7 @@ from evals.models import Run, RunSet, RunSetReport, SuiteVersion
 from evals.selectors import run_set_reports, runs
 from evals.services import runs as run_services
 from evals.services.comparisons import DEFAULT_MARGIN, compare
-from infra import audit, clock
+from infra import audit, clock, webhooks
 from infra.actors import Actor, system
 from infra.errors import DomainError, InvalidInput, InvalidMove, Reason
 from infra.roles import Scope
@@ -115,6 +115,7 @@ def report_on(set_id: UUID) -> bool:
         if RunSetReport.objects.filter(run_set=locked).exists():
             return False
         RunSetReport.objects.create(run_set=locked, content=content, made_at=clock.now())
+        webhooks.tell(event="run_set.reported", subject=locked, data=content)
         after = {"next_step": content["next_step"], "counts": content["counts"]}
         audit.record(actor=system("runner"), action="run_set.reported", subject=locked, after=after)
     return True

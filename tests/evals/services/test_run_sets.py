@@ -8,17 +8,20 @@ from uuid import UUID
 
 import pytest
 from django.db import DatabaseError, connection, transaction
+from standardwebhooks import Webhook
 
 from evals.caps import Caps
 from evals.models import Run, RunSet, RunSetReport
 from evals.selectors import run_set_reports as reads
 from evals.services import run_sets, runs
+from infra import webhooks
 from infra.errors import InvalidInput, InvalidMove, NotPermitted
 from infra.models import AuditEntry
 from releases.models import Checkpoint
 from tests import builders as shared
 from tests.evals import builders
 from tests.evals.upstream import Upstream, completion, failure
+from tests.infra.test_webhooks import SECRET, Receiver, endpoint, receiver, secret  # noqa: F401
 
 N_CASES = 40
 
@@ -177,3 +180,19 @@ def test_a_report_is_written_once(upstream: Upstream) -> None:
     reported(start(upstream, "one"))
     with pytest.raises(DatabaseError), transaction.atomic():
         RunSetReport.objects.update(content={})
+
+
+@pytest.mark.django_db
+def test_the_report_is_told_by_webhook(
+    upstream: Upstream,
+    receiver: Receiver,  # noqa: F811  the fixture
+    secret: str,  # noqa: F811  the fixture
+) -> None:
+    endpoint(receiver.url, secret)
+    made = start(upstream, "one")
+    content = reported(made)
+    assert webhooks.deliver_due() == 1
+    headers, body = receiver.told[0]
+    told = Webhook(SECRET).verify(body, headers)
+    assert (told["type"], told["data"]) == ("run_set.reported", content)
+    assert webhooks.deliveries(str(made.pk)).get().state == "delivered"
