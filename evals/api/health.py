@@ -96,7 +96,7 @@ class ClassOut(serializers.Serializer):
     link = LinkOut(allow_null=True)
 
 
-class HealthOut(serializers.Serializer):
+class SuiteHealthOut(serializers.Serializer):
     """A suite's state with its reason, the most worn size first."""
 
     suite = serializers.CharField()
@@ -110,7 +110,7 @@ class HealthOut(serializers.Serializer):
 class SuiteHealth(APIView):
     """As it was measured after the newest run; nothing is computed here."""
 
-    @extend_schema(parameters=[NAME], responses=HealthOut)
+    @extend_schema(parameters=[NAME], responses=SuiteHealthOut)
     def get(self, request: Request, name: str) -> Response:
         found = health.suite_health(suites.suite_named(name), clock.now().date())
         body = {
@@ -121,7 +121,7 @@ class SuiteHealth(APIView):
             "n_cases": found.n_cases,
             "classes": [_class(one) for one in found.classes],
         }
-        return Response(HealthOut(body).data)
+        return Response(SuiteHealthOut(body).data)
 
 
 def _class(one: health.ClassHealth) -> dict[str, object]:
