@@ -252,7 +252,11 @@ CELERY_BEAT_SCHEDULE = {
     },
     "alpha.close_batches": {"task": "alpha.close_batches", "schedule": timedelta(seconds=3)},
     "alpha.sweep": {"task": "alpha.sweep", "schedule": timedelta(seconds=30)},
-    "evals.sweep": {"task": "evals.sweep", "schedule": timedelta(seconds=5)},
+    "evals.sweep": {
+        "task": "evals.sweep",
+        "schedule": timedelta(seconds=2),
+        "options": {"expires": 10},
+    },
     "evals.report_run_sets": {"task": "evals.report_run_sets", "schedule": timedelta(seconds=5)},
     "evals.measure": {
         "task": "evals.measure",

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from evals import graders, outputs
-from evals.graders.contract import Grade, GraderError, GraderSpecError, Sample, Ungradable
+from evals.graders.contract import (
+    ComponentGrade,
+    Grade,
+    GraderError,
+    GraderSpecError,
+    Sample,
+    Ungradable,
+)
 from evals.outputs import Output
 from evals.runner.grader_services import GraderServices
 from evals.runner.storage import ResultRow
@@ -106,16 +114,16 @@ def _answered(work: ShardWork, completion: Completion) -> dict[str, Any]:
 
 
 def _graded(grade: Grade) -> dict[str, Any]:
-    shares = {
-        label: {"score": share.score, "explanation": _storable(share.explanation)}
-        for label, share in grade.components.items()
-    }
     return {
         "state": grade.state.value,
         "score": grade.score,
-        "components": shares,
+        "components": {label: _share(share) for label, share in grade.components.items()},
         "explanation": _storable(grade.explanation),
     }
+
+
+def _share(share: ComponentGrade) -> dict[str, Any]:
+    return {"score": share.score, "explanation": _storable(share.explanation)}
 
 
 def _errored(
@@ -125,33 +133,37 @@ def _errored(
     return _row(work, call, {**known, "state": ResultState.ERRORED.value, **error})
 
 
+UNKNOWN: Mapping[str, Any] = {
+    "score": None,
+    "components": {},
+    "explanation": "",
+    "output": b"",
+    "error_code": "",
+    "error_message": "",
+    "tokens_in": None,
+    "tokens_out": None,
+    "cost_micros": None,
+    "latency_ms": None,
+    "n_grader_calls": 0,
+    "grader_tokens_in": None,
+    "grader_tokens_out": None,
+    "grader_cost_micros": None,
+}
+
+
 def _row(work: ShardWork, call: Call, values: dict[str, Any]) -> ResultRow:
-    unknown: dict[str, Any] = {
-        "score": None,
-        "components": {},
-        "explanation": "",
-        "output": b"",
-        "error_code": "",
-        "error_message": "",
-        "tokens_in": None,
-        "tokens_out": None,
-        "cost_micros": None,
-        "latency_ms": None,
-        "n_grader_calls": 0,
-        "grader_tokens_in": None,
-        "grader_tokens_out": None,
-        "grader_cost_micros": None,
-    }
     return ResultRow(
         id=uuid7(),
         run_id=work.run_id,
         case_id=call.case_pk,
         repeat=call.repeat,
         recorded_at=clock.now(),
-        **{**unknown, **values},
+        **{**UNKNOWN, **values},
     )
 
 
 def _storable(text: str) -> str:
     """PostgreSQL's text holds no NUL, UTF-8 no half of a surrogate pair."""
+    if text.isascii() and "\x00" not in text:
+        return text
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()

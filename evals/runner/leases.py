@@ -16,9 +16,11 @@ from evals.services import runs
 from evals.states import RunState, ShardState
 from infra import clock
 
-LEASE = timedelta(seconds=8)
-# A pause is noticed at the next heartbeat.
+# A killed worker's shard is free after this and taken up by the next sweep.
+LEASE = timedelta(seconds=5)
 HEARTBEAT_S = 1.0
+# A worker notices within this that its run is over.
+LOOK_S = 0.25
 MOST_CLAIMS = 50
 OPEN_RUNS = (RunState.QUEUED.value, RunState.RUNNING.value)
 # Of a paused run, what is under way is still recorded.
