@@ -75,24 +75,24 @@ def write_lines(lines: Sequence[bytes]) -> int:
     content = b"".join(lines)
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            with cursor.copy(_COPY) as copy:
-                copy.write(content)
+            _copy(cursor, _COPY, content)
             return len(lines)
-    except (IntegrityError, UniqueViolation) as error:
-        if not _is_double(error):
+    except IntegrityError as error:
+        if not isinstance(error.__cause__, UniqueViolation):
             raise
     return _write_missing(content)
 
 
-def _is_double(error: Exception) -> bool:
-    return isinstance(error, UniqueViolation) or isinstance(error.__cause__, UniqueViolation)
+def _copy(cursor: Any, statement: str, content: bytes) -> None:
+    # COPY goes past Django, whose own errors everybody here catches.
+    with connection.wrap_database_errors, cursor.copy(statement) as copy:
+        copy.write(content)
 
 
 def _write_missing(content: bytes) -> int:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_MAKE_STAGE)
-        with cursor.copy(_COPY_STAGE) as copy:
-            copy.write(content)
+        _copy(cursor, _COPY_STAGE, content)
         cursor.execute(_INSERT)
         return int(cursor.rowcount)
 

@@ -137,6 +137,10 @@ def _without_cases(node: str, name: str, n_missing: int) -> NodeMean:
 
 
 def _case_mean(node: str, case: ScoredCase) -> float:
+    first = case.scores[0]
+    if len(case.scores) == 1 and type(first) is float and 0.0 <= first <= 1.0:
+        # Nearly every case of a large run, a tenth of the work.
+        return first
     try:
         return float(inputs.numbers("scores", case.scores, at_least=0.0, at_most=1.0).mean())
     except ValueError as error:
