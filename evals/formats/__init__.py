@@ -16,10 +16,11 @@ FORMATS = {
     "inspect": "evals.formats.inspect",
     "lm-eval": "evals.formats.lm_eval",
     "openai-evals": "evals.formats.openai_evals",
+    "openai-registry": "evals.formats.openai_registry",
     "promptfoo": "evals.formats.promptfoo",
 }
 # Formats whose files may also carry a run: their modules have `read_run`.
-RUN_FORMATS = frozenset({"inspect", "lm-eval"})
+RUN_FORMATS = frozenset({"inspect", "lm-eval", "openai-evals", "promptfoo"})
 
 
 def names() -> tuple[str, ...]:

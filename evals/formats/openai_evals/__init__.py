@@ -8,6 +8,7 @@ items, pages of lists.
 from __future__ import annotations
 
 from evals.formats.openai_evals.reading import read
+from evals.formats.openai_evals.results import read_run
 from evals.formats.openai_evals.writing import write
 
-__all__ = ["read", "write"]
+__all__ = ["read", "read_run", "write"]

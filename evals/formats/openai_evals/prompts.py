@@ -30,7 +30,7 @@ def messages_of(template: Placed | None, item: Placed) -> list[dict[str, Any]]:
 def _found(item: Placed) -> list[dict[str, Any]]:
     for key in WHERE_PROMPTS_ARE:
         if item.mapping().get(key):
-            return _as_messages(item.at(key))
+            return as_messages(item.at(key))
     raise item.wrong(
         "no run says what is asked: add the run's JSON with its input_messages, or a field "
         f"{', '.join(WHERE_PROMPTS_ARE[:-1])} or {WHERE_PROMPTS_ARE[-1]} to each item"
@@ -41,7 +41,7 @@ def _referenced(reference: Placed, item: Placed) -> list[dict[str, Any]]:
     match = REFERENCE.fullmatch(reference.text())
     if match is None:
         raise reference.wrong(f"{reference.value!r} is no path like item.input")
-    return _as_messages(_at_path(item, match[1]))
+    return as_messages(_at_path(item, match[1]))
 
 
 def _at_path(item: Placed, path: str) -> Placed:
@@ -52,7 +52,8 @@ def _at_path(item: Placed, path: str) -> Placed:
     return item
 
 
-def _as_messages(place: Placed) -> list[dict[str, Any]]:
+def as_messages(place: Placed) -> list[dict[str, Any]]:
+    """A list of messages, or a text as one of the user."""
     if isinstance(place.value, str):
         return [{"role": "user", "content": place.value}]
     return [_message(entry, None) for entry in place.items()]

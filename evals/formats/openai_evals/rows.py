@@ -24,6 +24,8 @@ class Row:
 
     item: Placed
     number: int
+    sent: Placed | None = None
+    """The messages that an output item says were sent."""
 
 
 def rows_of(found: Objects, path: Path, told: list[str]) -> list[Row]:
@@ -55,13 +57,17 @@ def _item(row: Placed) -> Placed:
 
 def _answered(found: Objects) -> list[Row]:
     """The items that were answered, each once, by the number that OpenAI gave them."""
-    items: dict[int, Placed] = {}
+    items: dict[int, Row] = {}
     for place in found.output_items:
         number = place.at("datasource_item_id").value
         if not isinstance(number, int):
             raise place.at("datasource_item_id").wrong("is not a whole number")
-        items.setdefault(number, place.at("datasource_item"))
-    return [Row(item=items[number], number=number) for number in sorted(items)]
+        sent = place.at("sample", "input")
+        row = Row(
+            item=place.at("datasource_item"), number=number, sent=sent if sent.value else None
+        )
+        items.setdefault(number, row)
+    return [items[number] for number in sorted(items)]
 
 
 def _tell_samples(given: Sequence[Placed], told: list[str]) -> None:
@@ -97,7 +103,10 @@ def _case(row: Row, template: Placed | None, own_ids: bool) -> CaseSpec:
     rider = row.item.at(carried.KEY)
     if isinstance(rider.value, Mapping) and "case" in rider.value:
         return _carried_case(row.item, rider, template)
-    messages = prompts.messages_of(template, row.item)
+    if template is None and row.sent is not None:
+        messages = prompts.as_messages(row.sent)
+    else:
+        messages = prompts.messages_of(template, row.item)
     if not messages:
         raise row.item.wrong("the run asks nothing of this row")
     return CaseSpec(

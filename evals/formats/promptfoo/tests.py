@@ -153,7 +153,7 @@ class Tests:
         if n > MOST_CASES:
             raise place.at("vars").wrong(f"make {n:,} tests; {MOST_CASES:,} is the most")
         for chosen in itertools.product(*choices):
-            yield _filled(dict(zip(variables, chosen, strict=True)), place)
+            yield filled(dict(zip(variables, chosen, strict=True)), place)
 
     def _from_files(self, place: Placed) -> list[Any]:
         if files.is_program(place.value):
@@ -161,7 +161,7 @@ class Tests:
         return [files.var_value(path) for path in self._source.folder.found(place.value, place)]
 
 
-def _filled(variables: dict[str, Any], place: Placed) -> dict[str, Any]:
+def filled(variables: dict[str, Any], place: Placed) -> dict[str, Any]:
     """Vars may use each other; a text loses one line end, as in promptfoo."""
     trimmed = {
         key: value.removesuffix("\n") if isinstance(value, str) else value
