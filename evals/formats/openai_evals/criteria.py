@@ -9,7 +9,7 @@ from typing import Any
 from evals import components, graders
 from evals.formats.documents import Placed
 from evals.formats.openai_evals.objects import GRADERS
-from evals.graders.contract import GraderSpecError
+from evals.graders.contract import GradedCase, GraderSpecError
 
 OUTPUT = "{{sample.output_text}}"
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
@@ -23,8 +23,6 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 """What Slipway lets a suite leave out and the API asks for."""
 OWN = ("components", "weight")
 """Settings that every grader takes here and none there."""
-ONLY_THERE = ("image_tag", "id")
-"""Keys of the API that decide no score."""
 
 _REGEX = """\
 import re
@@ -80,11 +78,12 @@ def spec_of(place: Placed, told: list[str]) -> dict[str, Any] | None:
         told.append(place.told(f"criterion {name!r}: there is no grader {kind!r} here"))
         return None
     spec = {key: value for key, value in criterion.items() if value is not None and key != "id"}
-    if kind in GRADERS and "image_tag" in spec:
-        told.append(place.told(f"criterion {name!r}: image_tag {spec.pop('image_tag')!r}"))
     spec.setdefault("components", [components.join([name])])
     try:
         graders.check_spec(spec)
+        if kind in GRADERS:
+            # What is not offered, a measure or a formula, shows on a case.
+            graders.check_case(spec, GradedCase(case_id=name))
     except GraderSpecError as error:
         told.append(place.told(f"criterion {name!r} ({kind}), {error.field_name}: {error.problem}"))
         return None
@@ -96,6 +95,8 @@ def criterion_of(spec: Mapping[str, Any], name: str) -> tuple[dict[str, Any], st
     kind = spec["type"]
     if kind in GRADERS:
         native = {key: value for key, value in spec.items() if key not in OWN}
+        if isinstance(native.get("graders"), list):
+            native["graders"] = {inner["name"]: inner for inner in native["graders"]}
         return {**DEFAULTS.get(kind, {}), **native, "name": name}, _lost(spec)
     source = _source_of(spec)
     if source:

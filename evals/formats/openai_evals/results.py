@@ -35,11 +35,12 @@ def read_run(path: Path) -> RunLog:
     told: list[str] = []
     ids = _ids(suite)
     labels = _labels(suite)
+    ranges = _ranges(suite)
     seen: Counter[str] = Counter()
     results: list[ResultSpec] = []
     for place in found.output_items:
         case_id = _case_id(place, ids)
-        results.append(_result(place, case_id, seen[case_id], labels[case_id], told))
+        results.append(_result(place, case_id, seen[case_id], labels[case_id], ranges, told))
         seen[case_id] += 1
     stated = tuple(_stated(run, suite)) if run else ()
     _compare_counts(run, results, told)
@@ -124,13 +125,14 @@ def _result(
     case_id: str,
     repeat: int,
     labels: Mapping[str, Sequence[str]],
+    ranges: Mapping[str, tuple[float, float]],
     told: list[str],
 ) -> ResultSpec:
     sample = place.at("sample").value or {}
     error = sample.get("error") or {}
     failed = bool(error.get("code") or error.get("message"))
     is_error = failed or str(place.value.get("status")) in ERRED
-    graded = [_graded(one, told) for one in place.at("results").items()]
+    graded = [_graded(one, ranges, told) for one in place.at("results").items()]
     usage = sample.get("usage") or {}
     is_passed = all(passed for _, passed, _ in graded) and bool(graded)
     state = ResultState.PASSED if is_passed else ResultState.FAILED
@@ -157,15 +159,28 @@ def _result(
     return ResultSpec(state=state, score=score, components=shares, **known)
 
 
-def _graded(place: Placed, told: list[str]) -> tuple[str, bool, float]:
-    """Name, whether it passed, and the score in 0..1."""
+def _ranges(suite: SuiteSpec) -> dict[str, tuple[float, float]]:
+    """The range of each criterion that has one of its own."""
+    named = zip(names_of(suite.graders), suite.graders, strict=True)
+    return {name: tuple(spec["range"]) for name, spec in named if "range" in spec}
+
+
+def _graded(
+    place: Placed, ranges: Mapping[str, tuple[float, float]], told: list[str]
+) -> tuple[str, bool, float]:
+    """Name, whether it passed, and the score, mapped from the criterion's range to 0..1."""
     value = place.mapping()
     name, passed = str(value.get("name")), bool(value.get("passed"))
     score = value.get("score")
     if isinstance(score, bool) or not isinstance(score, int | float):
         return name, passed, float(passed)
+    fit = [one for one in ranges if name == one or name.startswith(f"{one}-")]
+    low, high = ranges[max(fit, key=len)] if fit else (0.0, 1.0)
+    score = (score - low) / (high - low)
     if not 0 <= score <= 1:
-        told.append(place.at("score").told(f"{score:g} is outside 0..1: kept as passed or not"))
+        told.append(
+            place.at("score").told("lies outside the criterion's range: kept as passed or not")
+        )
         return name, passed, float(passed)
     return name, passed, float(score)
 

@@ -10,7 +10,7 @@ from evals import components, graders
 from evals.formats.documents import Placed
 from evals.formats.promptfoo import templates
 from evals.formats.promptfoo.makers import MAKERS, NotExpressibleError, Scene
-from evals.graders.contract import GraderSpecError
+from evals.graders.contract import GradedCase, GraderSpecError
 
 NOT = "not-"
 
@@ -36,6 +36,7 @@ def spec_of(place: Placed, scene: Scene) -> dict[str, Any]:
     spec["components"] = [label_of(place, scene.variables)]
     try:
         graders.check_spec(spec)
+        graders.check_case(spec, GradedCase(case_id=""))
     except GraderSpecError as error:
         raise NotExpressibleError(f"{error.field_name}: {error.problem}") from error
     return spec
@@ -114,6 +115,7 @@ def merged(specs: Sequence[Mapping[str, Any]], threshold: float, name: str) -> d
     }
     try:
         graders.check_spec(spec)
+        graders.check_case(spec, GradedCase(case_id=""))
     except GraderSpecError as error:
         raise NotExpressibleError(f"{error.field_name}: {error.problem}") from error
     return spec

@@ -309,6 +309,73 @@ def test_python_written_for_openai_scores_as_the_grader_does(
     assert _run_source(written["source"], answer, {"target": target}) == grade.score
 
 
+EVERY_KIND: list[dict[str, Any]] = [
+    {
+        "type": "text_similarity",
+        "name": "close",
+        "input": "{{sample.output_text}}",
+        "reference": "{{item.label}}",
+        "evaluation_metric": "fuzzy_match",
+        "pass_threshold": 0.8,
+    },
+    {
+        "type": "score_model",
+        "name": "tone",
+        "model": "gpt-4.1",
+        "input": [{"role": "user", "content": "Rate {{sample.output_text}}"}],
+        "range": [1, 7],
+        "pass_threshold": 5.5,
+        "sampling_params": {"temperature": 0, "max_completions_tokens": 64},
+    },
+    {
+        "type": "label_model",
+        "name": "kind",
+        "model": "gpt-4.1",
+        "input": [{"role": "user", "content": "{{sample.output_text}}"}],
+        "labels": ["good", "bad"],
+        "passing_labels": ["good"],
+    },
+    {
+        "type": "python",
+        "name": "code",
+        "source": "def grade(sample, item):\n    return 1.0\n",
+        "image_tag": "2025-05-08",
+    },
+]
+
+
+def test_each_kind_of_criterion_is_read_and_written_alike(tmp_path: Path) -> None:
+    suite = read(folder(tmp_path, _eval(testing_criteria=EVERY_KIND)))
+    assert [spec["type"] for spec in suite.graders] == [one["type"] for one in EVERY_KIND]
+    assert suite.graders[1]["pass_threshold"] == 5.5
+    formats.write("openai-evals", suite, tmp_path / "again.json")
+    again = json.loads((tmp_path / "again.json").read_text(encoding="utf-8"))
+    assert again["eval"]["testing_criteria"] == EVERY_KIND
+    assert canonical(read(tmp_path / "again.json")) == canonical(suite)
+
+
+def test_measure_that_is_not_offered_is_listed_by_name(tmp_path: Path) -> None:
+    cosine = {**EVERY_KIND[0], "name": "meaning", "evaluation_metric": "cosine"}
+    suite = read(folder(tmp_path, _eval(testing_criteria=[*CRITERIA, cosine])))
+    assert len(suite.graders) == 2
+    assert "testing_criteria[2]: criterion 'meaning'" in suite.not_expressible[0]
+
+
+def test_multi_is_written_as_a_map_whatever_it_was(tmp_path: Path) -> None:
+    listed = {
+        "type": "multi",
+        "name": "both",
+        "graders": [CRITERIA[0], {**CRITERIA[1], "name": "other"}],
+        "calculate_output": "(Label + other) / 2",
+    }
+    suite = read(folder(tmp_path, {"grader": listed}))
+    written, lost = criteria.criterion_of(suite.graders[0], "both")
+    assert list(written["graders"]) == ["Label", "other"]
+    assert "only fine-tuning takes it" in lost
+    formats.write("openai-evals", suite, tmp_path / "again.json")
+    assert canonical(read(tmp_path / "again.json")) == canonical(suite)
+
+
 def test_grader_without_a_counterpart_errors_at_openai_and_never_passes() -> None:
     written, lost = criteria.criterion_of({"type": "ifeval"}, "ifeval-1")
     with pytest.raises(NotImplementedError, match="ifeval"):

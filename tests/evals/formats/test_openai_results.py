@@ -68,8 +68,14 @@ RUN_READ = {
 ITEMS = [output_item(0), output_item(1), FAILED_ITEM]
 
 
-def log_of(path: Path, items: Any = ITEMS, run: Any = RUN_READ, rows: Any = MORE_ROWS) -> RunLog:
-    (path / "eval.json").write_text(json.dumps(EVAL), encoding="utf-8")
+def log_of(
+    path: Path,
+    items: Any = ITEMS,
+    run: Any = RUN_READ,
+    rows: Any = MORE_ROWS,
+    whole: Any = EVAL,
+) -> RunLog:
+    (path / "eval.json").write_text(json.dumps(whole), encoding="utf-8")
     if run:
         (path / "run.json").write_text(json.dumps(run), encoding="utf-8")
     if rows:
@@ -138,7 +144,17 @@ def test_score_outside_the_unit_interval_is_kept_as_passed_and_told(tmp_path: Pa
     graded = [{"name": "Label", "passed": True, "score": 6.0}]
     log = log_of(tmp_path, items=[output_item(0, results=graded)])
     assert log.results[0].score == 1.0
-    assert "6 is outside 0..1" in log.not_expressible[0]
+    assert "outside the criterion's range" in log.not_expressible[0]
+    assert log.not_expressible[0].startswith("items.json, data[0].results[0].score")
+
+
+def test_score_of_a_range_is_mapped_to_the_unit_interval(tmp_path: Path) -> None:
+    asked = [{"role": "user", "content": "{{sample.output_text}}"}]
+    tone = {"type": "score_model", "name": "Tone", "model": "m", "input": asked, "range": [1, 7]}
+    graded = [{"name": "Tone-1a", "passed": True, "score": 5.5}]
+    whole = {**EVAL, "testing_criteria": [{**tone, "pass_threshold": 5}]}
+    log = log_of(tmp_path, items=[output_item(0, results=graded)], whole=whole)
+    assert log.results[0].components["Tone"].score == log.results[0].score == 0.75
 
 
 def test_items_tell_what_was_sent_when_the_run_is_gone(tmp_path: Path) -> None:

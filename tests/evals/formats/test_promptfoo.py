@@ -226,6 +226,26 @@ def test_set_without_threshold_counts_as_much_as_it_does_there(tmp_path: Path) -
     assert grade.components["set"].score == 0.25
 
 
+def test_thresholds_pass_by_the_weighted_mean(tmp_path: Path) -> None:
+    inner = [{"type": "contains", "value": "a"}, {"type": "equals", "value": "a", "weight": 3}]
+    whole = {"type": "assert-set", "assert": inner, "threshold": 0.25}
+    for test in (
+        {"vars": {"q": "?"}, "assert": [whole]},
+        {"vars": {"q": "?"}, "assert": inner, "threshold": 0.25},
+    ):
+        suite = read(written(tmp_path, {"prompts": ["{{q}}"], "tests": [test]}))
+        case = suite.cases[0].graded()
+        grade = graders.grade_sample(suite.graders, case, Sample(output_text="ab"), Policy())
+        assert (grade.state, grade.score) == ("passed", 0.25)
+        assert not suite.not_expressible
+
+
+def test_pattern_of_javascript_alone_is_listed(tmp_path: Path) -> None:
+    test = {"vars": {"q": "?"}, "assert": [EQUALS, {"type": "regex", "value": "[a"}]}
+    suite = read(written(tmp_path, {"prompts": ["{{q}}"], "tests": [test]}))
+    assert "assert regex: pattern: is not a regular expression" in suite.not_expressible[0]
+
+
 def test_tests_come_from_tables_files_and_scenarios(tmp_path: Path) -> None:
     config = {
         "prompts": "file://prompts.txt",
