@@ -139,8 +139,7 @@ class YamlFile:
     def __init__(self, path: Path) -> None:
         text = text_of(path)
         try:
-            value = yaml_text.load(text)
-            self._lines = yaml_text.Lines(text)
+            value, self._lines = yaml_text.load_large(text)
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else None
             raise FormatError(path.name, f"is not YAML: {error.problem}", line=line) from error

@@ -21,7 +21,7 @@ from evals.formats.promptfoo.makers import JUDGE
 from evals.formats.promptfoo.reading import components_of
 from evals.formats.promptfoo.tests import filled
 from evals.formats.results import ResultSpec, RunLog, StatedMetric
-from evals.graders.contract import ComponentGrade
+from evals.graders.contract import ComponentGrade, GradedCase
 from evals.outputs import Output
 from evals.states import ResultState
 
@@ -97,8 +97,8 @@ class _Results:
         """All of it."""
         rows = self._numbered()
         suite = self._suite(rows)
-        labels = _labels_by_case(suite)
-        results = [self._result(row, labels[row.case_id]) for row in rows]
+        known = {case.case_id: _labelled(suite, case) for case in suite.cases}
+        results = [self._result(row, *known[row.case_id]) for row in rows]
         stamp = self.whole.at("results", "timestamp").value
         version = self.whole.at("metadata", "promptfooVersion").value
         return RunLog(
@@ -155,15 +155,24 @@ class _Results:
                 folder = files.Folder(self.file.parent)
                 made = cases.case_of(asked, row.case_id, cluster, folder, self.told, True)
                 found[row.case_id] = self._carried(made, asked)
-        shared, kept = cases.shared_graders(list(found.values()))
+        head = self._head()
+        default = self.whole.at("config", "defaultTest", "assert").value or ()
+        most = None if head is None else len(default)
+        shared, kept = cases.shared_graders(list(found.values()), most)
         description = str(self.whole.at("config", "description").value or "")
-        return SuiteSpec(
-            name=name_from(description or self.file.stem),
-            description=description,
-            cases=kept,
-            graders=shared,
-            components=components_of(shared, kept) | _own_labels(shared, kept),
+        name = name_from(description or self.file.stem)
+        own = head or SuiteSpec(
+            name=name, description=description, cases=(), graders=(), components={}
         )
+        labels = components_of(shared, kept) | _own_labels(shared, kept)
+        return dataclasses.replace(
+            own, cases=kept, graders=shared, components=labels | dict(own.components)
+        )
+
+    def _head(self) -> SuiteSpec | None:
+        """The suite that the config was exported from."""
+        place = self.whole.at("config", "metadata", carried.KEY)
+        return carried.suite_at(place) if place.value is not None else None
 
     def _carried(self, made: CaseSpec, asked: Asked) -> CaseSpec:
         """With what an exported test carries of the case that it was."""
@@ -173,13 +182,13 @@ class _Results:
         row = {**rider, "id": made.case_id, "input": made.input, "graders": made.graders}
         return carried.case_at(dataclasses.replace(asked.test.place, value=row))
 
-    def _result(self, row: _Row, labels: Sequence[str]) -> ResultSpec:
+    def _result(self, row: _Row, case: GradedCase, labels: Sequence[str]) -> ResultSpec:
         place, value = row.place, row.place.value
         response = value.get("response") or {}
         usage = response.get("tokenUsage") or value.get("tokenUsage") or {}
         is_answered = response.get("output") is not None
         state, code = _state(value)
-        shares = _shares(place, labels) if code == "" else {}
+        shares = _shares(place, case, labels) if code == "" else {}
         return ResultSpec(
             case_id=row.case_id,
             repeat=row.repeat,
@@ -265,12 +274,11 @@ def _test(row: Placed) -> Test:
     )
 
 
-def _labels_by_case(suite: SuiteSpec) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for case in suite.cases:
-        every = graders.check_graded(suite.graders, case.graded())
-        found[case.case_id] = sorted({label for _, labels in every for label in labels})
-    return found
+def _labelled(suite: SuiteSpec, case: CaseSpec) -> tuple[GradedCase, list[str]]:
+    """The case as graders see it, and each component that they score on it."""
+    graded = case.graded()
+    every = graders.check_graded(suite.graders, graded)
+    return graded, sorted({label for _, labels in every for label in labels})
 
 
 def _own_labels(shared: Sequence[Any], kept: Sequence[CaseSpec]) -> dict[str, str]:
@@ -293,8 +301,8 @@ def _state(value: Mapping[str, Any]) -> tuple[ResultState, str]:
     return (ResultState.PASSED if value.get("success") else ResultState.FAILED), ""
 
 
-def _shares(place: Placed, labels: Sequence[str]) -> dict[str, ComponentGrade]:
-    """The score of each component: the metric's, else the mean of its type's assertions."""
+def _shares(place: Placed, case: GradedCase, labels: Sequence[str]) -> dict[str, ComponentGrade]:
+    """The score of each component: the metric's, else the mean of its assertions."""
     grading = place.at("gradingResult").value or {}
     named = grading.get("namedScores") or {}
     parts: dict[str, list[tuple[float, float, str]]] = {}
@@ -302,9 +310,9 @@ def _shares(place: Placed, labels: Sequence[str]) -> dict[str, ComponentGrade]:
         assertion = part.get("assertion") or {}
         if "componentResults" in part or not assertion:
             continue
-        label = str(assertion.get("metric") or assertion.get("type"))
-        weight = float(assertion.get("weight", 1))
-        parts.setdefault(label, []).append((weight, part["score"], str(part.get("reason", ""))))
+        scored = (float(assertion.get("weight", 1)), part["score"], str(part.get("reason", "")))
+        for label in _labels_of(assertion, case):
+            parts.setdefault(label, []).append(scored)
     shares = {}
     for label in labels:
         several = parts.get(label, [])
@@ -316,6 +324,14 @@ def _shares(place: Placed, labels: Sequence[str]) -> dict[str, ComponentGrade]:
             said = "; ".join(reason for _, _, reason in several)
             shares[label] = ComponentGrade(score=float(score), explanation=said)
     return shares
+
+
+def _labels_of(assertion: Mapping[str, Any], case: GradedCase) -> Sequence[str]:
+    """The components of the grader that an exported assertion carries, else metric or type."""
+    rider = (assertion.get("config") or {}).get(carried.KEY)
+    if isinstance(rider, Mapping):
+        return graders.check_case(rider, case)
+    return [str(assertion.get("metric") or assertion.get("type"))]
 
 
 def _output(response: Mapping[str, Any]) -> Output:

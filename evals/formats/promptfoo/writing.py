@@ -32,7 +32,7 @@ def write(suite: SuiteSpec, path: Path) -> tuple[str, ...]:
     if path.suffix == ".json":
         text = json.dumps(ordered, indent=2, ensure_ascii=False) + "\n"
     else:
-        text = yaml_text.dump(ordered)
+        text = yaml_text.dump(ordered, is_large=True)
     path.write_text(text, encoding="utf-8", newline="\n")
     return tuple(lost)
 
@@ -55,6 +55,11 @@ def _document(suite: SuiteSpec, lost: list[str]) -> dict[str, Any]:
             lost.append(f"{key}: promptfoo has no such field")
     if suite.policy.refusal_patterns:
         lost.append("policy.refusal_patterns: promptfoo has no such field")
+    compares = any(spec["type"] in ("string_check", "text_similarity") for spec in suite.graders)
+    structured = [case.case_id for case in suite.cases if not isinstance(case.target, str | None)]
+    if compares and structured:
+        which = carried.counted(structured, 3)
+        lost.append(f"target of {which}: promptfoo compares it as [object Object]")
     for key in ("tools", "request", "components", "cluster"):
         ids = [case.case_id for case in suite.cases if getattr(case, key)]
         if ids:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 from evals import formats
@@ -11,6 +12,7 @@ from evals.graders.contract import Policy
 from evals.states import CaseSource
 
 DEMO = Path(formats.__file__).parents[2] / "infra" / "demo" / "suites"
+DATA = Path(__file__).parent / "data"
 ASK = [{"role": "user", "content": "Capital of {{ country }}? {% raw %}"}]
 
 
@@ -59,7 +61,11 @@ def every_field() -> SuiteSpec:
     )
 
 
+@functools.cache
 def suites() -> dict[str, SuiteSpec]:
     """Every suite that must come back as it went."""
     demo = {path.name: formats.read("slipway", path) for path in sorted(DEMO.iterdir())}
-    return {**demo, "every_field": every_field()}
+    asked = {path.stem: formats.read("bfcl", path) for path in sorted(DATA.glob("BFCL*[a-z].json"))
+             if not path.name.endswith(".answers.json")}  # fmt: skip
+    ifeval = formats.read("ifeval", DATA / "input_data.jsonl")
+    return {**demo, **asked, "ifeval": ifeval, "every_field": every_field()}

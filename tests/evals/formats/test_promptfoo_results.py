@@ -18,6 +18,7 @@ from evals.formats.results import RunLog, check_log
 from evals.services import run_imports
 from tests import builders
 from tests.evals.builders import DEMO
+from tests.evals.formats.canonical import canonical, every_field
 
 RECORDED = Path(__file__).parent / "promptfoo_recorded"
 RESULTS = RECORDED / "results.json"
@@ -93,6 +94,17 @@ def test_imported_run_has_the_metric_values_that_promptfoo_states() -> None:
     assert set(compared) == {"", "form", "manners", "py", "rouge", "set", "short"}
     for node, value in compared.items():
         assert ours[node] == pytest.approx(value, abs=1e-12), node
+
+
+def test_results_of_an_exported_suite_come_back_to_it() -> None:
+    """`exported.json` is what promptfoo wrote of the export of `every_field`."""
+    log = formats.read_run("promptfoo", RECORDED / "exported.json")
+    check_log(log, "exported.json")
+    assert canonical(log.suite) == canonical(every_field())
+    assert {one.case_id: set(one.components) for one in log.results} == {
+        "fr": {"geo.europe", "form"},
+        "日本 {{x}}": {"geo.asia", "form"},
+    }
 
 
 def _two_providers(whole: Any) -> None:
