@@ -222,6 +222,8 @@ SPECTACULAR_SETTINGS = {
                 alpha.states.FeedbackState,
                 alpha.states.FindingState,
                 evals.states.RunState,
+                evals.states.RunSource,
+                evals.states.CaseSource,
                 infra.delivery_states.DeliveryState,
                 evals.states.ResultState,
                 evals.states.VersionState,

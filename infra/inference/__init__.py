@@ -8,6 +8,7 @@ answer always has the shape of `Completion`.
 from __future__ import annotations
 
 import urllib.request
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from infra.inference.answers import retry_after_s
@@ -21,7 +22,9 @@ from infra.inference.contract import (
     RetryPolicy,
 )
 from infra.inference.fast import FastClient
-from infra.inference.sdk import OpenAIClient
+
+if TYPE_CHECKING:
+    from infra.inference.sdk import OpenAIClient
 
 __all__ = [
     "TIMED_OUT",
@@ -30,7 +33,6 @@ __all__ = [
     "CompletionFailed",
     "Ending",
     "FastClient",
-    "OpenAIClient",
     "Pace",
     "RetryPolicy",
     "chat_client",
@@ -47,7 +49,11 @@ def chat_client(
     pace: Pace | None = None,
 ) -> ChatClient:
     """The client for that upstream: the fast one, or the SDK's where a proxy stands between."""
-    kind = OpenAIClient if _needs_proxy(base_url) else FastClient
+    kind: type[FastClient | OpenAIClient] = FastClient
+    if _needs_proxy(base_url):
+        from infra.inference.sdk import OpenAIClient  # heavy: only where it is needed
+
+        kind = OpenAIClient
     return kind(base_url=base_url, secret=secret, timeout_s=timeout_s, retry=retry, pace=pace)
 
 

@@ -19,11 +19,11 @@ from infra.inference import (
     CompletionFailed,
     Ending,
     FastClient,
-    OpenAIClient,
     RetryPolicy,
     chat_client,
     retry_after_s,
 )
+from infra.inference.sdk import OpenAIClient
 from tests.evals.upstream import Reply, Upstream, completion, failure
 
 QUICK = RetryPolicy(most_calls=3, first_wait_s=0.01, longest_wait_s=0.02, within_s=5)
