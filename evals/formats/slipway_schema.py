@@ -22,13 +22,9 @@ REQUEST: dict[str, Any] = {
         "n": NEVER,
     },
 }
-GRADERS: dict[str, Any] = {
-    "type": "array",
-    "items": {"type": "object", "required": ["type"]},
-}
 SUITE: dict[str, Any] = {
     "type": "object",
-    "required": ["kind", "name", "components"],
+    "required": ["kind", "name", "components", "graders"],
     "additionalProperties": False,
     "properties": {
         "kind": {"const": "Suite"},
@@ -43,7 +39,11 @@ SUITE: dict[str, Any] = {
             "minProperties": 1,
             "additionalProperties": {"type": "string"},
         },
-        "graders": GRADERS,
+        "graders": {
+            "type": "array",
+            "minItems": 1,
+            "items": {"type": "object", "required": ["type"]},
+        },
         "policy": {
             "type": "object",
             "additionalProperties": False,
@@ -52,11 +52,6 @@ SUITE: dict[str, Any] = {
                 "unparsable": SHARE,
                 "timed_out": SHARE,
                 "refusal_patterns": {"type": "array", "items": TEXT},
-                "request_timeout_s": {
-                    "type": "number",
-                    "exclusiveMinimum": 0,
-                    "maximum": 3600,
-                },
             },
         },
         "request": REQUEST,
@@ -88,6 +83,5 @@ CASE: dict[str, Any] = {
         "cluster": {"type": "string"},
         "source": {"enum": [source.value for source in CaseSource]},
         "request": REQUEST,
-        "graders": GRADERS,
     },
 }

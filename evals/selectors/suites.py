@@ -101,7 +101,6 @@ def graded_case(case: Case) -> GradedCase:
         target=case.target,
         metadata=case.metadata,
         components=case.components,
-        graders=case.graders,
     )
 
 
@@ -117,7 +116,6 @@ def case_spec(case: Case) -> CaseSpec:
         cluster=case.cluster,
         source=CaseSource(case.source),
         request=case.request,
-        graders=case.graders,
     )
 
 
