@@ -26,6 +26,8 @@ from alpha.routing import GrantEntry, Table
 
 log = logging.getLogger(__name__)
 CONNECT_S = 3
+# A statement that waits longer is given up and tried again: nothing of a worker may hang for good.
+STATEMENT_MS = 10_000
 SPENT = """
 SELECT coalesce(sum(cost_micros), 0)::bigint,
     coalesce(sum(tokens_in_shown + tokens_out)
@@ -33,6 +35,10 @@ SELECT coalesce(sum(cost_micros), 0)::bigint,
     floor(extract(epoch FROM now()) / 86400)::bigint
 FROM usage_event WHERE partner_id = %s AND grant_id = %s
 """
+
+
+async def _impatient(connection: psycopg.AsyncConnection[Any]) -> None:
+    await connection.execute(f"SET statement_timeout = {STATEMENT_MS}")
 
 
 class Parts:
@@ -46,6 +52,7 @@ class Parts:
             max_size=4,
             open=False,
             kwargs={"autocommit": True, "connect_timeout": CONNECT_S},
+            configure=_impatient,
             name="gateway",
         )
         self.journal = Journal(config.journal_dir, config.segment_bytes)

@@ -7,6 +7,7 @@ calls costs a few round trips on one connection, not a connection each.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError
 
+log = logging.getLogger(__name__)
 FOLDER = Path(__file__).parent
 NAMES = ("start", "settle", "seed")
 OUT_OF_REACH = (RedisError, OSError, TimeoutError)
@@ -55,6 +57,10 @@ class Scripts:
                 answers = await self._send(batch)
             except OUT_OF_REACH as error:
                 answers = [ConnectionError(str(error)) for _ in batch]
+            except Exception as error:
+                # Whoever waits must hear of a defect too: a future left open hangs its call.
+                log.exception("the counters' scripts failed")
+                answers = [ConnectionError(f"{type(error).__name__}: {error}") for _ in batch]
             _give(batch, answers)
 
     async def _send(self, batch: Sequence[Asked]) -> list[Any]:
@@ -71,9 +77,9 @@ class Scripts:
         return answers
 
     async def _load(self) -> None:
-        for name in NAMES:
-            text = (FOLDER / f"{name}.lua").read_text("utf-8")
-            self._hashes[name] = await self._redis.script_load(text)
+        """Learn the hashes of all scripts, or of none: half of them would look like all."""
+        texts = {name: (FOLDER / f"{name}.lua").read_text("utf-8") for name in NAMES}
+        self._hashes = {name: await self._redis.script_load(texts[name]) for name in NAMES}
 
     async def _pipeline(self, batch: Sequence[Asked]) -> list[Any]:
         async with self._redis.pipeline(transaction=False) as pipeline:

@@ -109,6 +109,10 @@ class Shipper:
             except (psycopg.Error, OSError) as error:
                 pause = min(pause * 2, LONGEST_PAUSE_S)
                 log.warning("usage waits in the journal: %s", str(error).strip())
+            except Exception:
+                # A defect must not end the shipping for good: the journal would only grow.
+                pause = min(pause * 2, LONGEST_PAUSE_S)
+                log.exception("usage waits in the journal")
             await asyncio.sleep(pause)
 
     async def ship_own(self) -> None:

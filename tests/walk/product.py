@@ -79,6 +79,19 @@ class Product:
         """The end of what it printed to its terminal."""
         return self.terminal.read_text(encoding="utf-8", errors="replace")[-4000:]
 
+    def logged(self, name: str) -> str:
+        """The end of a process's own log."""
+        log = self.state / "logs" / f"{name}.log"
+        return log.read_text(encoding="utf-8", errors="replace")[-4000:] if log.exists() else ""
+
+    def waits(self) -> list[tuple[Any, ...]]:
+        """What PostgreSQL's other sessions do and wait for, to tell a hang's cause."""
+        return self.sql(
+            "SELECT state, wait_event_type, wait_event, now() - xact_start, left(query, 200) "
+            "FROM pg_stat_activity "
+            "WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )
+
     def stop(self, signum: signal.Signals = signal.SIGTERM) -> int:
         """End the supervisor by that signal; its exit code."""
         assert self.process is not None
