@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long bench bench-statistics lint vendor screenshots lock install install-dev
+.PHONY: help run test test-long bench bench-evals bench-statistics lint vendor screenshots lock install install-dev
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -60,6 +60,10 @@ test-long: install-dev
 
 bench: install-dev
 	@exec "$(BIN)/python" -m tests.bench $(ARGS)
+
+# What eval runs cost for each sample, beside a bare loop (ARGS='--rounds 5'); docs/running-evals.md.
+bench-evals: install-dev
+	@exec "$(BIN)/python" -m tests.bench_evals $(ARGS)
 
 # Coverage and false alarms of every interval (ARGS='--scale 0.1 NAME…'); docs/statistics.md.
 bench-statistics: install-dev

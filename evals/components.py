@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 
 from infra.errors import InvalidInput
@@ -83,11 +84,19 @@ def tree(labels: Iterable[str]) -> dict[str, tuple[str, ...]]:
 
 def roll_up(scores: Mapping[str, float]) -> dict[str, float]:
     """A case's score at every node: its own, else the mean of the scored labels below it."""
-    rolled: dict[str, float] = {}
-    for node in tree(scores):
-        below = [score for label, score in scores.items() if is_within(label, node)]
-        if node in scores:
-            rolled[node] = scores[node]
-        elif below:
-            rolled[node] = sum(below) / len(below)
-    return rolled
+    return {
+        node: sum(scores[label] for label in below) / len(below)
+        for node, below in _sources(tuple(scores)).items()
+    }
+
+
+@functools.lru_cache(maxsize=4096)
+def _sources(labels: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Which labels each node's score is the mean of; cases of a suite share few sets of labels."""
+    return {
+        node: (node,)
+        if node in labels
+        else tuple(label for label in labels if is_within(label, node))
+        for node in tree(labels)
+        if labels
+    }

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from evals import past
+from evals import judge_evidence, past
 from evals.models import Comparison, Run, SuiteVersion
-from evals.selectors import health, method_inputs, runs, scores, suites
+from evals.selectors import health, judges, method_inputs, runs, scores, suites, tries
 from evals.selectors.comparisons import comparison_with_id
+from evals.selectors.judged import JudgeUse
 from evals.services import comparisons
 from infra.errors import DomainError, NotFound
 from releases.gates.contract import Evidence, Gate, Subject
@@ -41,12 +42,18 @@ class _Asked:
     version: SuiteVersion
     checkpoint: Checkpoint
     inputs: Mapping[str, str]
+    now: datetime
     then: datetime | None
     """A past moment as of which it is answered; None: now."""
 
     @property
     def confidence(self) -> float:
         return float(self.gate.options.get("confidence", comparisons.DEFAULT_CONFIDENCE))
+
+    @property
+    def allows_imported(self) -> bool:
+        """Whether runs that another tool made may be judged; not unless the gate says so."""
+        return bool(self.gate.options.get("allow_imported", False))
 
     @property
     def reference(self) -> str:
@@ -71,46 +78,56 @@ class EvalEvidence:
         self, gate: Gate, subject: Subject, now: datetime, then: datetime | None
     ) -> Evidence:
         try:
-            asked = _asked(gate, subject, then)
+            asked = _asked(gate, subject, now, then)
             observed, inputs, url = _GATHERERS[gate.kind](asked)
         except _NotYet as missing:
             return Evidence(missing=missing.sentence, inputs=missing.inputs)
+        except judge_evidence.Unfit as unfit:
+            return Evidence(problem=unfit.message, inputs=unfit.inputs)
         except DomainError as refusal:
             return Evidence(problem=refusal.message)
         if then is not None:
             asked.version.suite.review_by = past.review_by_then(asked.version.suite, then)
-        state, reason = health.suite_state(asked.version.suite, now.date())
+        state, reason, row = health.version_state(
+            asked.version, now.date(), family=subject.family, size=subject.size, then=then
+        )
         shared = {
             "suite": asked.version.suite.name,
             "version": asked.version.number,
             "suite_state": state.value,
             "reason": reason,
+            "suite_health": str(row.pk) if row else None,
         }
         return Evidence(observed={**shared, **observed}, inputs={**asked.inputs, **inputs}, url=url)
 
     def inputs_of(self, gate: Gate, observed: Mapping[str, Any]) -> list[MethodInput]:
         """What the recorded numbers were computed from; nothing for a gate without numbers."""
+        confidence = float(gate.options.get("confidence", comparisons.DEFAULT_CONFIDENCE))
+        uses = judge_evidence.uses_recorded(observed)
         if "run_id" in observed:
-            confidence = float(gate.options.get("confidence", comparisons.DEFAULT_CONFIDENCE))
             run = runs.run_with_id(UUID(observed["run_id"]))
-            return list(method_inputs.mean_inputs(run, confidence).values())
-        found = _inputs_compared(observed.get("comparison_id"), ())
+            plain = method_inputs.mean_inputs(run, confidence)
+            return list({**plain, **judge_evidence.mean_inputs(run, uses, confidence)}.values())
+        found = _inputs_compared(observed.get("comparison_id"), (), uses)
         anchor = observed.get("anchor") or {}
-        return found + _inputs_compared(anchor.get("comparison_id"), ("anchor",))
+        return found + _inputs_compared(anchor.get("comparison_id"), ("anchor",), uses)
 
 
-def _inputs_compared(comparison_id: str | None, at: tuple[str, ...]) -> list[MethodInput]:
+def _inputs_compared(
+    comparison_id: str | None, at: tuple[str, ...], uses: Sequence[JudgeUse]
+) -> list[MethodInput]:
     if comparison_id is None:
         return []
     made = comparison_with_id(UUID(comparison_id))
     found = method_inputs.comparison_inputs(made)
+    found |= judge_evidence.delta_inputs(made, uses)
     return [replace(call, at=(*at, *call.at)) for call in found.values()]
 
 
 Gathered = tuple[Mapping[str, Any], Mapping[str, str], str]
 
 
-def _asked(gate: Gate, subject: Subject, then: datetime | None) -> _Asked:
+def _asked(gate: Gate, subject: Subject, now: datetime, then: datetime | None) -> _Asked:
     reference = str(gate.options["suite"])
     base = {"checkpoint": subject.checkpoint_digest}
     try:
@@ -122,7 +139,12 @@ def _asked(gate: Gate, subject: Subject, then: datetime | None) -> _Asked:
         subject=subject,
         version=version,
         checkpoint=Checkpoint.objects.get(pk=subject.checkpoint_id),
-        inputs={**base, **suites.input_digests(version, reference)},
+        inputs={
+            **base,
+            **suites.input_digests(version, reference),
+            **judges.input_digests(version, then),
+        },
+        now=now,
         then=then,
     )
 
@@ -147,7 +169,9 @@ def _floor(asked: _Asked) -> Gathered:
         nodes = {
             node: {name: getattr(mean, name) for name in fields} for node, mean in means.items()
         }
-    return {"run_id": str(run.pk), "nodes": nodes}, {}, f"/console/runs/{run.pk}/"
+    corrected = judge_evidence.corrected_means(asked, run, nodes)
+    observed = {"run_id": str(run.pk), **corrected, "imported": _imported(run)}
+    return observed, {}, f"/console/runs/{run.pk}/"
 
 
 def _against_baseline(asked: _Asked) -> Gathered:
@@ -161,10 +185,12 @@ def _against_baseline(asked: _Asked) -> Gathered:
         "candidate_run": str(candidate.pk),
         "baseline_run": str(baseline.pk),
         "comparison_id": str(made.pk),
-        "nodes": nodes_of(made),
+        **judge_evidence.corrected_deltas(asked, made, nodes_of(made)),
+        "n_tried": tries.n_tried(candidate, asked.then),
         "n_unmatched": made.n_unmatched,
         "n_errored": made.n_errored,
         "anchor": None,
+        "imported": _imported(candidate, baseline),
     }
     inputs = {"baseline": baseline.checkpoint.checkpoint_digest}
     anchor = asked.gate.options.get("anchor")
@@ -174,8 +200,9 @@ def _against_baseline(asked: _Asked) -> Gathered:
         observed["anchor"] = {
             "checkpoint": anchor["checkpoint"],
             "comparison_id": str(other.pk),
-            "nodes": nodes_of(other),
+            **judge_evidence.corrected_deltas(asked, other, nodes_of(other)),
         }
+        observed["imported"] = _imported(candidate, baseline, against)
         inputs["anchor"] = against.checkpoint.checkpoint_digest
     return observed, inputs, f"/console/comparisons/{made.pk}/"
 
@@ -220,10 +247,7 @@ def _compared(asked: _Asked, candidate: Run, baseline: Run, margin: float) -> Co
 
 def _run_of(asked: _Asked, checkpoint: Checkpoint) -> Run:
     """The checkpoint's newest completed run on the version; _NotYet with the command to type."""
-    if asked.then is not None:
-        run = past.run_then(asked.version, checkpoint, asked.then)
-    else:
-        run = runs.newest_completed(asked.version, checkpoint.pk)
+    run = _completed(asked, checkpoint, imported=asked.allows_imported)
     if run is not None:
         return run
     going = runs.newest_open(asked.version, checkpoint.pk)
@@ -233,11 +257,30 @@ def _run_of(asked: _Asked, checkpoint: Checkpoint) -> Run:
             f"{checkpoint.name} is being run on {asked.version}: {now.done} of {now.total} done."
         )
     else:
-        sentence = (
-            f"{checkpoint.name} has no completed run on {asked.version}: start one with "
-            f"`manage.py run start {asked.reference} {checkpoint.name}`."
-        )
+        sentence = _none_completed(asked, checkpoint)
     raise _NotYet(sentence, asked.inputs)
+
+
+def _completed(asked: _Asked, checkpoint: Checkpoint, *, imported: bool) -> Run | None:
+    if asked.then is not None:
+        return past.run_then(asked.version, checkpoint, asked.then, imported=imported)
+    return runs.newest_completed(asked.version, checkpoint.pk, imported=imported)
+
+
+def _none_completed(asked: _Asked, checkpoint: Checkpoint) -> str:
+    start = f"`manage.py run start {asked.reference} {checkpoint.name}`"
+    if _completed(asked, checkpoint, imported=True) is not None:
+        return (
+            f"{checkpoint.name} has only an imported run on {asked.version}, and imported evidence "
+            f"does not admit here: start one with {start}, or set `allow_imported: true` on the "
+            "gate."
+        )
+    return f"{checkpoint.name} has no completed run on {asked.version}: start one with {start}."
+
+
+def _imported(*found: Run) -> list[str]:
+    """The checkpoints whose run was imported, for the gate's sentence."""
+    return [run.checkpoint.name for run in found if runs.is_imported(run)]
 
 
 def _baseline(asked: _Asked) -> Checkpoint:

@@ -9,7 +9,7 @@ from django.db.models import Q
 from evals.models import Run, Suite, SuiteVersion
 from evals.selectors import runs
 from evals.selectors.suites import suite_named
-from evals.states import RunState, VersionState
+from evals.states import VersionState
 from infra.errors import NotFound
 from infra.models import AuditEntry
 from releases.gates.contract import Subject
@@ -32,12 +32,15 @@ def version_then(reference: str, then: datetime) -> SuiteVersion:
     return version
 
 
-def run_then(version: SuiteVersion, checkpoint: Checkpoint, then: datetime) -> Run | None:
+def run_then(
+    version: SuiteVersion, checkpoint: Checkpoint, then: datetime, *, imported: bool = True
+) -> Run | None:
     """The newest run of the checkpoint that had completed by that moment."""
-    completed = runs.runs(state=RunState.COMPLETED.value)
-    return completed.filter(
-        version=version, checkpoint_id=checkpoint.pk, finished_at__lte=then
-    ).first()
+    return (
+        runs.completed(imported=imported)
+        .filter(version=version, checkpoint_id=checkpoint.pk, finished_at__lte=then)
+        .first()
+    )
 
 
 def incumbent_then(subject: Subject, stage: str, then: datetime) -> Checkpoint | None:

@@ -26,9 +26,32 @@ class RunState(StrEnum):
 
     QUEUED = "queued"
     RUNNING = "running"
+    PAUSED = "paused"
     COMPLETED = "completed"
     CANCELLED = "cancelled"
     FAILED = "failed"
+
+
+class RunSource(StrEnum):
+    """Where a run's answers and scores come from."""
+
+    CALLED = "called"
+    """The checkpoint was called and graded here."""
+    IMPORTED = "imported"
+    """Another tool called and scored; its log was imported."""
+    REGRADED = "regraded"
+    """Stored answers of an older run, graded anew here."""
+
+
+class AuditFinding(StrEnum):
+    """What somebody found who looked at a case that checkpoints fail."""
+
+    RIGHT = "right"
+    """The case is as it should be: the checkpoints are wrong."""
+    MISLABELLED = "mislabelled"
+    """Its target, or its grader, is wrong."""
+    AMBIGUOUS = "ambiguous"
+    """More than one answer is right."""
 
 
 class ShardState(StrEnum):
@@ -60,8 +83,16 @@ VERSION_TRANSITIONS: dict[VersionState, frozenset[VersionState]] = {
 }
 
 RUN_TRANSITIONS: dict[RunState, frozenset[RunState]] = {
-    RunState.QUEUED: frozenset({RunState.RUNNING, RunState.CANCELLED, RunState.FAILED}),
-    RunState.RUNNING: frozenset({RunState.COMPLETED, RunState.CANCELLED, RunState.FAILED}),
+    RunState.QUEUED: frozenset(
+        {RunState.RUNNING, RunState.PAUSED, RunState.CANCELLED, RunState.FAILED}
+    ),
+    RunState.RUNNING: frozenset(
+        {RunState.COMPLETED, RunState.PAUSED, RunState.CANCELLED, RunState.FAILED}
+    ),
+    # Resumed to where it was: queued when nobody had begun.
+    RunState.PAUSED: frozenset(
+        {RunState.QUEUED, RunState.RUNNING, RunState.CANCELLED, RunState.FAILED}
+    ),
     RunState.COMPLETED: frozenset(),
     RunState.CANCELLED: frozenset(),
     RunState.FAILED: frozenset(),

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from celery import shared_task
 
-from evals.runner import leases, shards
+from evals.runner import judging, leases, shards
+from evals.services import frontier, health, run_sets
 
 
 @shared_task(name="evals.run_shard")
@@ -15,7 +16,26 @@ def run_shard(shard_id: str) -> None:
     shards.run_shard(UUID(shard_id))
 
 
+@shared_task(name="evals.measure")
+def measure() -> None:
+    """Measure suites, and read frontiers, that know of less than there is."""
+    health.measure_due()
+    frontier.read_due()
+
+
 @shared_task(name="evals.sweep")
 def sweep() -> None:
     """Find what a lost message or a killed worker left behind."""
     leases.sweep()
+
+
+@shared_task(name="evals.report_run_sets")
+def report_run_sets() -> None:
+    """Report on every set of runs that is over."""
+    run_sets.report_due()
+
+
+@shared_task(name="evals.calibrate_judge")
+def calibrate_judge(version_id: str, asked_by: str) -> None:
+    """Ask a judge about what people labelled, and measure how far it agrees."""
+    judging.calibrate_for(UUID(version_id), asked_by)

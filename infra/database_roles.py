@@ -31,7 +31,18 @@ WRITTEN_ONCE = frozenset(
         "finding_report",
         "eval_result",
         "eval_metric",
+        "eval_run_scores",
+        "case_audit",
+        "suite_health",
+        "size_frontier",
         "comparison",
+        "judge_version",
+        "label_item",
+        "judge_label",
+        "judge_verdict",
+        "calibration",
+        "run_set_report",
+        "webhook_attempt",
     }
 )
 

@@ -6,7 +6,9 @@ from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
+from infra.delivery_states import DELIVERY_TRANSITIONS, DeliveryState
 from infra.ids import uuid7
+from infra.triggers import immutable, kept, lifecycle
 
 
 class Person(models.Model):
@@ -98,3 +100,85 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.seq} {self.action} {self.object_name}"
+
+
+class WebhookEndpoint(models.Model):
+    """An address that is told what happened, with a secret of its own."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    name = models.SlugField(max_length=80, unique=True)
+    url = models.CharField(max_length=500)
+    secret_ref = models.CharField(max_length=300, help_text="env:NAME or file:/path of the secret.")
+    is_enabled = models.BooleanField(default=True)
+    created_by = models.CharField(max_length=200)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "webhook_endpoint"
+        ordering = ["name"]
+        triggers = [kept("webhook_endpoint")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class WebhookDelivery(models.Model):
+    """One message for one endpoint; its id is the `webhook-id` of every attempt."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    endpoint = models.ForeignKey(
+        WebhookEndpoint, on_delete=models.PROTECT, related_name="deliveries"
+    )
+    event = models.CharField(max_length=80)
+    subject = models.CharField(max_length=64, help_text="Id of what the message tells of.")
+    body = models.TextField(help_text="The very bytes that are signed and sent.")
+    state = models.CharField(
+        max_length=20,
+        choices=[(s.value, s.value) for s in DeliveryState],
+        default=DeliveryState.PENDING.value,
+    )
+    n_attempts = models.PositiveIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField()
+    delivered_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "webhook_delivery"
+        ordering = ["-created_at"]
+        verbose_name_plural = "webhook deliveries"
+        indexes = [
+            # The sweep: what is due.
+            models.Index(
+                fields=["next_attempt_at"],
+                name="webhook_delivery_due",
+                condition=models.Q(state="pending"),
+            ),
+            # What was told of one thing.
+            models.Index(fields=["subject"], name="webhook_delivery_subject"),
+        ]
+        triggers = [
+            lifecycle("webhook_delivery", DELIVERY_TRANSITIONS),
+            kept("webhook_delivery"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event} to {self.endpoint}"
+
+
+class WebhookAttempt(models.Model):
+    """One call of an endpoint, as it went."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    delivery = models.ForeignKey(WebhookDelivery, on_delete=models.PROTECT, related_name="attempts")
+    at = models.DateTimeField()
+    status = models.PositiveIntegerField(null=True, help_text="None: nothing was answered.")
+    problem = models.TextField(blank=True)
+    duration_ms = models.FloatField()
+
+    class Meta:
+        db_table = "webhook_attempt"
+        ordering = ["-at"]
+        triggers = immutable("webhook_attempt")
+
+    def __str__(self) -> str:
+        return f"{self.delivery}: {self.status or self.problem}"

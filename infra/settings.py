@@ -10,7 +10,9 @@ from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 import alpha.states
+import evals.judge_endpoints
 import evals.states
+import infra.delivery_states
 import releases.states
 from infra import embedded
 from infra.console.look import UNFOLD as UNFOLD
@@ -220,6 +222,9 @@ SPECTACULAR_SETTINGS = {
                 alpha.states.FeedbackState,
                 alpha.states.FindingState,
                 evals.states.RunState,
+                evals.states.RunSource,
+                evals.states.CaseSource,
+                infra.delivery_states.DeliveryState,
                 evals.states.ResultState,
                 evals.states.VersionState,
             )
@@ -249,7 +254,22 @@ CELERY_BEAT_SCHEDULE = {
     },
     "alpha.close_batches": {"task": "alpha.close_batches", "schedule": timedelta(seconds=3)},
     "alpha.sweep": {"task": "alpha.sweep", "schedule": timedelta(seconds=30)},
-    "evals.sweep": {"task": "evals.sweep", "schedule": timedelta(seconds=5)},
+    "evals.sweep": {
+        "task": "evals.sweep",
+        "schedule": timedelta(seconds=2),
+        "options": {"expires": 10},
+    },
+    "evals.report_run_sets": {"task": "evals.report_run_sets", "schedule": timedelta(seconds=5)},
+    "evals.measure": {
+        "task": "evals.measure",
+        "schedule": timedelta(seconds=30),
+        "options": {"expires": 25},
+    },
+    "infra.deliver_webhooks": {
+        "task": "infra.deliver_webhooks",
+        "schedule": timedelta(seconds=5),
+        "options": {"expires": 5},
+    },
     "infra.anchor_audit": {"task": "infra.anchor_audit", "schedule": timedelta(seconds=60)},
 }
 
@@ -293,6 +313,9 @@ CHECKPOINT_SECTIONS = [
     "alpha.console.sections.served_to",
 ]
 STAGE_SECTIONS = ["alpha.console.sections.who_may_call"]
+
+# Models that graders may ask, beside deployed checkpoints.
+JUDGE_ENDPOINTS = evals.judge_endpoints.parse(text(evals.judge_endpoints.VARIABLE))
 
 REAUTHENTICATE_WITHIN_S = int(number("SLIPWAY_REAUTHENTICATE_WITHIN_S", 12 * 3600))
 DEMO = flag("SLIPWAY_DEMO", default=True)

@@ -7,6 +7,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from infra.api import webhooks
 from infra.views import Health, page_missing, page_refused, server_failed
 
 urlpatterns = [
@@ -14,6 +15,14 @@ urlpatterns = [
     path("api/health/", Health.as_view(), name="health"),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
+    path("api/webhooks/", webhooks.Endpoints.as_view(), name="webhooks"),
+    path("api/webhooks/<slug:name>/switch/", webhooks.Switch.as_view(), name="webhook-switch"),
+    path("api/webhook-deliveries/", webhooks.Deliveries.as_view(), name="webhook-deliveries"),
+    path(
+        "api/webhook-deliveries/<uuid:delivery_id>/again/",
+        webhooks.SendAgain.as_view(),
+        name="webhook-again",
+    ),
     path("api/", include("releases.api.urls")),
     path("api/", include("alpha.api.urls")),
     path("api/", include("evals.api.urls")),

@@ -125,6 +125,8 @@ def _bench_pages(product: Product) -> None:
     )
     pages = json.loads(done.stdout)
     reference_ms = pages.pop("sign-in")["ms"]
+    cold_ms = pages.pop("cold")["ms"]
+    _tell("compare", f"two runs of 10,000 cases, 50 nodes, from nothing: {cold_ms:.0f} ms")
     _tell("sign-in", f"{reference_ms:.1f} ms")
     for name, page in pages.items():
         ratio = page["ms"] / reference_ms
@@ -143,23 +145,41 @@ def measure_pages() -> dict[str, dict[str, float]]:
     from infra.models import User
     from releases.models import Promotion
     from tests import builders
+    from tests.evals import large
     from tests.releases import crowded
 
     anonymous, manager = (Client(SERVER_NAME="localhost") for _ in range(2))
     manager.force_login(User.objects.get(username="release_manager"))
     latest = Promotion.objects.latest("requested_at").pk
     crowd = crowded.promotion(builders.cast(), 59, "crowded").pk
+    ours, theirs = large.pair(10_000)
+    cold, compared = _compared(manager, ours, theirs)
     pages = {
+        "comparison": compared,
         "promotion": reverse("console-promotion", args=[latest]),
         "60 reasons": reverse("console-promotion", args=[crowd]),
         "60 in JSON": reverse("promotion", args=[crowd]),
     }
     return {
+        "cold": {"ms": cold},
         "sign-in": _measure(lambda: anonymous.get(reverse("admin:login"))),
         "brief": _measure(lambda: manager.get(reverse("admin:index"))),
         "board": _measure(lambda: manager.get(reverse("console-board"))),
         **{name: _measure(partial(manager.get, path)) for name, path in pages.items()},
     }
+
+
+def _compared(client: Any, ours: Any, theirs: Any) -> tuple[float, str]:
+    """Milliseconds to compare the runs for the first time and show it; the page's address."""
+    from django.urls import reverse
+
+    from evals.services.comparisons import compare
+
+    began = time.perf_counter()
+    made = compare(candidate_run=ours, baseline_run=theirs)
+    path = reverse("console-comparison", args=[made.pk])
+    assert client.get(path).status_code == 200
+    return (time.perf_counter() - began) * 1000, path
 
 
 def _measure(get: Callable[[], Any]) -> dict[str, float]:

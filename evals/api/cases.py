@@ -34,6 +34,12 @@ class CaseIn(serializers.Serializer):
     components = serializers.ListField(
         child=serializers.CharField(max_length=200), default=list, max_length=100
     )
+    graders = serializers.ListField(
+        child=JSONValue(),
+        default=list,
+        max_length=100,
+        help_text="Graders of this case alone, in addition to the suite's.",
+    )
     case_id = serializers.CharField(max_length=200, default="", allow_blank=True)
     cluster = serializers.CharField(max_length=200, default="", allow_blank=True)
     publish = serializers.BooleanField(default=False)
@@ -60,6 +66,7 @@ class CaseOut(serializers.ModelSerializer):
             "input",
             "target",
             "components",
+            "graders",
             "cluster",
             "source",
             "feedback",

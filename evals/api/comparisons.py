@@ -6,16 +6,20 @@ from typing import Any
 from uuid import UUID
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from evals.api.parameters import REFERENCE, suite_reference
+from evals.api.runs import OutputOut
 from evals.models import Comparison
 from evals.selectors import method_inputs, runs, suites
-from evals.selectors.comparisons import comparison_with_id
+from evals.selectors.comparisons import comparison_with_id, pairs_of
+from evals.selectors.flipped import Side, Way, moved_cases
+from evals.selectors.tries import tries_of
+from evals.selectors.uncompared import uncompared
 from evals.services import comparisons
 from infra.api.bodies import checked
 from infra.api.downloads import as_file
@@ -59,6 +63,14 @@ class NodeOut(serializers.Serializer):
     sentence = serializers.CharField()
 
 
+class TriesOut(serializers.Serializer):
+    """The candidate among the checkpoints of its parent and size that ran on the suite."""
+
+    n_tried = serializers.IntegerField()
+    p_corrected = number()
+    sentence = serializers.CharField(allow_blank=True)
+
+
 class ComparisonOut(serializers.ModelSerializer):
     """Candidate against baseline, component by component."""
 
@@ -69,6 +81,9 @@ class ComparisonOut(serializers.ModelSerializer):
     candidate_run = serializers.UUIDField(source="candidate_id", read_only=True)
     baseline_run = serializers.UUIDField(source="baseline_id", read_only=True)
     nodes = NodeOut(many=True, read_only=True)
+    tries = serializers.SerializerMethodField(
+        help_text="How many variants were tried on the suite, and the correction for it."
+    )
 
     class Meta:
         model = Comparison
@@ -85,9 +100,14 @@ class ComparisonOut(serializers.ModelSerializer):
             "n_unmatched",
             "n_errored",
             "nodes",
+            "tries",
             "compared_at",
         )
         read_only_fields = fields
+
+    @extend_schema_field(TriesOut)
+    def get_tries(self, comparison: Comparison) -> Any:
+        return TriesOut(tries_of(comparison)).data
 
 
 class Asked(serializers.Serializer):
@@ -125,10 +145,102 @@ class Comparisons(APIView):
         return Response(ComparisonOut(made).data)
 
 
-class InputQuery(serializers.Serializer):
-    """Which numbers of a comparison."""
+class SideOut(serializers.Serializer):
+    """One arm's answer, its score the mean over the repeats at the node."""
+
+    score = serializers.FloatField()
+    state = serializers.CharField()
+    explanation = serializers.CharField(allow_blank=True)
+    output = serializers.SerializerMethodField()
+
+    @extend_schema_field(OutputOut(allow_null=True))
+    def get_output(self, side: Side) -> Any:
+        return OutputOut(side.output).data if side.output else None
+
+
+class FlippedOut(serializers.Serializer):
+    """A case on which the arms differ."""
+
+    case_id = serializers.CharField()
+    delta = serializers.FloatField()
+    candidate = SideOut()
+    baseline = SideOut()
+
+
+class FlippedPageOut(serializers.Serializer):
+    """Cases that moved one way, the largest moves first."""
+
+    count = serializers.IntegerField()
+    results = FlippedOut(many=True)
+
+
+class NodeQuery(serializers.Serializer):
+    """Which component; empty: the whole suite."""
 
     node = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
+
+
+class FlippedQuery(NodeQuery):
+    """Which cases, and which page of them."""
+
+    way = serializers.ChoiceField([way.value for way in Way])
+    limit = serializers.IntegerField(min_value=1, max_value=100, default=20)
+    offset = serializers.IntegerField(min_value=0, max_value=10**9, default=0)
+
+
+class FlippedCases(APIView):
+    """Cases that the candidate lost or gained, side by side."""
+
+    @extend_schema(parameters=[FlippedQuery], responses=FlippedPageOut)
+    def get(self, request: Request, comparison_id: UUID) -> Response:
+        asked = checked(FlippedQuery, request.query_params)
+        found = comparison_with_id(comparison_id)
+        pairs = pairs_of(found, asked["node"])
+        moved = moved_cases(found, pairs, asked["node"])[Way(asked["way"])]
+        page = moved[asked["offset"] : asked["offset"] + asked["limit"]]
+        return Response(FlippedPageOut({"count": len(moved), "results": page}).data)
+
+
+class ArmOut(serializers.Serializer):
+    """One run's results by state."""
+
+    name = serializers.CharField()
+    counts = serializers.ListField(child=serializers.IntegerField())
+
+
+class LostOut(serializers.Serializer):
+    """What became of a case in the arm that has no score for it."""
+
+    case_id = serializers.CharField()
+    arm = serializers.CharField()
+    state = serializers.CharField()
+    why = serializers.CharField(allow_blank=True)
+
+
+class UncomparedOut(serializers.Serializer):
+    """What a node's numbers leave out; `counts` are in the order of `states`."""
+
+    states = serializers.ListField(child=serializers.CharField())
+    arms = ArmOut(many=True)
+    n_lost = serializers.IntegerField()
+    n_unmatched = serializers.IntegerField()
+    n_shown = serializers.IntegerField()
+    lost = LostOut(many=True)
+
+
+class UncomparedCases(APIView):
+    """Unmatched, errored and ungraded cases: counted, and never a zero."""
+
+    @extend_schema(parameters=[NodeQuery], responses=UncomparedOut)
+    def get(self, request: Request, comparison_id: UUID) -> Response:
+        node = checked(NodeQuery, request.query_params)["node"]
+        found = comparison_with_id(comparison_id)
+        return Response(UncomparedOut(uncompared(found, pairs_of(found, node), node)).data)
+
+
+class InputQuery(NodeQuery):
+    """Which numbers of a comparison."""
+
     whole = serializers.BooleanField(
         default=False, help_text="All nodes at once: `compare_nodes`, Holm included."
     )

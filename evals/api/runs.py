@@ -15,13 +15,24 @@ from rest_framework.views import APIView
 
 from evals import outputs
 from evals.api.parameters import SUITE_NAME, suite_reference
+from evals.caps import MOST, MOST_SECONDS, Caps
 from evals.models import Metric, Result, Run
 from evals.selectors import runs, suites
 from evals.services import runs as services
-from evals.states import ResultState, RunState
+from evals.states import ResultState, RunSource, RunState
 from infra.api.authentication import actor_of
-from infra.api.bodies import ReasonIn, checked
+from infra.api.bodies import checked
 from releases.selectors.checkpoints import checkpoint_named
+
+
+class CapsIn(serializers.Serializer):
+    """What the run may spend at most; left out: no limit of that kind."""
+
+    most_cost_micros = serializers.IntegerField(
+        min_value=1, max_value=MOST, required=False, help_text="Micro-units of the price."
+    )
+    most_tokens = serializers.IntegerField(min_value=1, max_value=MOST, required=False)
+    most_seconds = serializers.IntegerField(min_value=1, max_value=MOST_SECONDS, required=False)
 
 
 class RunIn(serializers.Serializer):
@@ -35,6 +46,7 @@ class RunIn(serializers.Serializer):
     )
     seed = serializers.IntegerField(min_value=0, max_value=services.MOST_SEED, default=1)
     idempotency_key = serializers.CharField(max_length=200, default="", allow_blank=True)
+    caps = CapsIn(required=False)
 
 
 class RunOut(serializers.ModelSerializer):
@@ -51,6 +63,7 @@ class RunOut(serializers.ModelSerializer):
             "suite",
             "version",
             "checkpoint",
+            "source",
             "state",
             "repeats",
             "concurrency",
@@ -62,6 +75,12 @@ class RunOut(serializers.ModelSerializer):
             "started_at",
             "finished_at",
             "problem",
+            "most_cost_micros",
+            "most_tokens",
+            "most_seconds",
+            "paused_at",
+            "ended_because",
+            "regraded_from",
         )
         read_only_fields = fields
 
@@ -75,9 +94,12 @@ class ProgressOut(serializers.Serializer):
     failed = serializers.IntegerField()
     errored = serializers.IntegerField()
     refused = serializers.IntegerField()
+    skipped = serializers.IntegerField()
     per_second = serializers.FloatField()
     eta_s = serializers.FloatField(allow_null=True)
     cost_micros = serializers.IntegerField(allow_null=True)
+    grader_cost_micros = serializers.IntegerField(allow_null=True)
+    n_grader_calls = serializers.IntegerField()
 
 
 class MetricOut(serializers.ModelSerializer):
@@ -89,19 +111,48 @@ class MetricOut(serializers.ModelSerializer):
         read_only_fields = fields
 
 
+class StatedOut(serializers.Serializer):
+    """A number that the tool reported, beside what Slipway computed; null: there is none."""
+
+    name = serializers.CharField()
+    stated = serializers.FloatField(allow_null=True)
+    node = serializers.CharField(allow_null=True, allow_blank=True)
+    ours = serializers.FloatField(allow_null=True)
+    agrees = serializers.BooleanField(allow_null=True)
+
+
+class OriginOut(serializers.Serializer):
+    """The log that a run was imported from."""
+
+    format = serializers.CharField()
+    tool = serializers.CharField(allow_blank=True)
+    model = serializers.CharField(allow_blank=True)
+    created_at = serializers.DateTimeField(allow_null=True)
+    n_results = serializers.IntegerField()
+    stated = StatedOut(many=True)
+    not_expressible = serializers.ListField(child=serializers.CharField())
+
+
 class RunDetailOut(RunOut):
     """A run with its progress, and its means once it is completed."""
 
     progress = serializers.SerializerMethodField()
+    origin = serializers.SerializerMethodField()
     metrics = MetricOut(many=True, read_only=True)
 
     class Meta(RunOut.Meta):
-        fields = (*RunOut.Meta.fields, "progress", "metrics")
+        fields = (*RunOut.Meta.fields, "progress", "origin", "metrics")
         read_only_fields = fields
 
     @extend_schema_field(ProgressOut)
     def get_progress(self, run: Run) -> Any:
         return ProgressOut(runs.progress(run)).data
+
+    @extend_schema_field(OriginOut(allow_null=True))
+    def get_origin(self, run: Run) -> Any:
+        if run.source != RunSource.IMPORTED.value:
+            return None
+        return {**run.origin, "stated": StatedOut(runs.stated_beside(run), many=True).data}
 
 
 class OutputOut(serializers.Serializer):
@@ -135,6 +186,10 @@ class ResultOut(serializers.ModelSerializer):
             "tokens_out",
             "cost_micros",
             "latency_ms",
+            "n_grader_calls",
+            "grader_tokens_in",
+            "grader_tokens_out",
+            "grader_cost_micros",
             "recorded_at",
         )
         read_only_fields = fields
@@ -174,6 +229,7 @@ class Runs(ListAPIView):
         data = checked(RunIn, request.data)
         version = suites.version_named(data.pop("suite"))
         checkpoint = checkpoint_named(data.pop("checkpoint"))
+        data["caps"] = Caps(**data.pop("caps", {}))
         run = services.start_run(
             actor=actor_of(request), version=version, checkpoint=checkpoint, **data
         )
@@ -208,13 +264,3 @@ class Results(ListAPIView):
 
 class ResultFilters(serializers.Serializer):
     state = serializers.ChoiceField([state.value for state in ResultState], required=False)
-
-
-class Cancel(APIView):
-    """Ends a run; what was recorded stays."""
-
-    @extend_schema(request=ReasonIn, responses=RunOut)
-    def post(self, request: Request, run_id: UUID) -> Response:
-        data = checked(ReasonIn, request.data)
-        run = services.cancel_run(actor=actor_of(request), run=runs.run_with_id(run_id), **data)
-        return Response(RunOut(run).data)

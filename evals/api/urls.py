@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from evals.api import cases, comparisons, runs, suites
+from evals.api import (
+    cases,
+    comparisons,
+    frontier,
+    health,
+    judges,
+    run_controls,
+    run_imports,
+    run_sets,
+    runs,
+    suites,
+)
 
 urlpatterns: list[URLPattern] = [
     path("suites/", suites.Suites.as_view(), name="suites"),
@@ -12,12 +23,49 @@ urlpatterns: list[URLPattern] = [
     path("suites/<suite:name>/versions/", suites.Versions.as_view(), name="suite-versions"),
     path("suites/<suite:name>/publish/", suites.Publish.as_view(), name="suite-publish"),
     path("suites/<suite:name>/discard/", suites.Discard.as_view(), name="suite-discard"),
+    path("frontier/", frontier.Frontier.as_view(), name="frontier"),
+    path("suites/<suite:name>/health/", health.SuiteHealth.as_view(), name="suite-health"),
+    path("suites/<suite:name>/audits/", health.Audits.as_view(), name="suite-audits"),
     path("suites/<suite:name>/renew/", suites.Renew.as_view(), name="suite-renew"),
+    path("judges/", judges.Judges.as_view(), name="judges"),
+    path("judges/<suite:name>/", judges.JudgeDetail.as_view(), name="judge"),
+    path("judges/<suite:name>/versions/", judges.Versions.as_view(), name="judge-versions"),
+    path(
+        "judges/<suite:name>/calibrations/",
+        judges.Calibrations.as_view(),
+        name="judge-calibrations",
+    ),
+    path("judges/<suite:name>/terms/", judges.Terms.as_view(), name="judge-terms"),
+    path("judges/<suite:name>/draw/", judges.Draw.as_view(), name="judge-draw"),
+    path("judges/<suite:name>/calibrate/", judges.Calibrate.as_view(), name="judge-calibrate"),
+    path("judges/<suite:name>/items/next/", judges.NextItem.as_view(), name="judge-next-item"),
+    path(
+        "judges/<suite:name>/items/<uuid:item_id>/label/",
+        judges.GiveLabel.as_view(),
+        name="judge-label",
+    ),
     path("runs/", runs.Runs.as_view(), name="runs"),
+    path("runs/import/", run_imports.ImportRun.as_view(), name="run-import"),
     path("runs/<uuid:run_id>/", runs.RunDetail.as_view(), name="run"),
     path("runs/<uuid:run_id>/results/", runs.Results.as_view(), name="run-results"),
-    path("runs/<uuid:run_id>/cancel/", runs.Cancel.as_view(), name="run-cancel"),
+    path("runs/<uuid:run_id>/cancel/", run_controls.Cancel.as_view(), name="run-cancel"),
+    path("runs/<uuid:run_id>/pause/", run_controls.Pause.as_view(), name="run-pause"),
+    path("runs/<uuid:run_id>/resume/", run_controls.Resume.as_view(), name="run-resume"),
+    path("runs/<uuid:run_id>/regrade/", run_controls.Regrade.as_view(), name="run-regrade"),
+    path("run-sets/", run_sets.RunSets.as_view(), name="run-sets"),
+    path("run-sets/<uuid:set_id>/", run_sets.RunSetDetail.as_view(), name="run-set"),
+    path("run-sets/<uuid:set_id>/report/", run_sets.Report.as_view(), name="run-set-report"),
     path("comparisons/", comparisons.Comparisons.as_view(), name="comparisons"),
+    path(
+        "comparisons/<uuid:comparison_id>/flipped/",
+        comparisons.FlippedCases.as_view(),
+        name="comparison-flipped",
+    ),
+    path(
+        "comparisons/<uuid:comparison_id>/uncompared/",
+        comparisons.UncomparedCases.as_view(),
+        name="comparison-uncompared",
+    ),
     path(
         "comparisons/<uuid:comparison_id>/input/",
         comparisons.ComparisonInput.as_view(),

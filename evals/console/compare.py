@@ -11,14 +11,16 @@ from evals.console.forest import forest_of
 from evals.console.forms import CompareForm
 from evals.models import Comparison, Run, Suite
 from evals.selectors import comparisons as reads
-from evals.selectors.flipped import flipped_cases
+from evals.selectors.flipped import moved_cases
+from evals.selectors.tries import tries_of
+from evals.selectors.uncompared import uncompared
 from evals.services.comparisons import compare
 from evals.states import RunState
 from infra.console.pages import Crumbs, Page, page_of
 from infra.errors import InvalidInput, NotFound
 from releases.models import Checkpoint
 
-SHOWN_A_WAY = 20
+SHOWN_A_WAY = 10
 
 
 class ComparePage(Page):
@@ -89,12 +91,18 @@ class ComparisonPage(Page):
         node = self.request.GET.get("node", "")
         if node not in nodes:
             raise NotFound("no_such_node", f"This comparison has no component {node!r}.")
+        pairs = reads.pairs_of(found, node)
         return {
             "comparison": found,
             "suite": suite,
             "forest": forest_of(found.nodes, found.margin, suite),
             "node": node,
             "node_label": node or f"{suite}, whole suite",
-            "flipped": flipped_cases(found, node, SHOWN_A_WAY),
+            "moved": [
+                (way, page_of(self.request, rows, SHOWN_A_WAY, way.value))
+                for way, rows in moved_cases(found, pairs, node).items()
+            ],
+            "tries": tries_of(found),
+            "uncompared": uncompared(found, pairs, node),
             "root": nodes[""],
         }

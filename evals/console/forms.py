@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 from django import forms
 
+from evals.caps import MOST, MOST_SECONDS, Caps
 from evals.models import Suite, SuiteVersion
-from evals.states import VersionState
+from evals.states import AuditFinding, VersionState
 from infra.console.fields import WhyForm, day_field, reason_field, text_field
 from releases.models import Checkpoint
 
@@ -32,11 +34,75 @@ class StartRun(forms.Form):
     concurrency = forms.IntegerField(
         min_value=1, max_value=1024, initial=4, help_text="Calls at once."
     )
+    most_cost = forms.DecimalField(
+        label="Money at most",
+        required=False,
+        min_value=Decimal("0.000001"),
+        max_value=Decimal(10**9),
+        decimal_places=6,
+        help_text="In the price's currency. The rest is skipped once it is spent.",
+    )
+    most_tokens = forms.IntegerField(
+        label="Tokens at most", required=False, min_value=1, max_value=MOST
+    )
+    most_seconds = forms.IntegerField(
+        label="Seconds at most", required=False, min_value=1, max_value=MOST_SECONDS
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["version"].queryset = published_versions()  # type: ignore[attr-defined]
         self.fields["checkpoint"].queryset = runnable_checkpoints()  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        money = data.pop("most_cost", None)
+        data["caps"] = Caps(
+            most_cost_micros=None if money is None else int(money * 1_000_000),
+            most_tokens=data.pop("most_tokens", None),
+            most_seconds=data.pop("most_seconds", None),
+        )
+        return data
+
+
+class StartRunSet(forms.Form):
+    """Checkpoints on suites' versions, under one name a line of nights."""
+
+    name = forms.SlugField(max_length=80, initial="nightly")
+    versions = forms.ModelMultipleChoiceField(SuiteVersion.objects.none(), label="Suites")
+    checkpoints = forms.ModelMultipleChoiceField(Checkpoint.objects.none())
+    baseline = forms.ModelChoiceField(
+        Checkpoint.objects.none(), required=False, empty_label="each one's parent"
+    )
+    margin = forms.FloatField(
+        label="Margin in points",
+        min_value=0,
+        max_value=100,
+        initial=5,
+        help_text="How much worse still counts as no worse.",
+    )
+    repeats = forms.IntegerField(min_value=1, max_value=100, initial=1)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["versions"].queryset = published_versions()  # type: ignore[attr-defined]
+        for name in ("checkpoints", "baseline"):
+            self.fields[name].queryset = runnable_checkpoints()  # type: ignore[attr-defined]
+
+    def clean_margin(self) -> float:
+        return self.cleaned_data["margin"] / 100
+
+
+class RegradeForm(WhyForm):
+    """A newer version, and whether its graders may ask their models."""
+
+    version = forms.ModelChoiceField(SuiteVersion.objects.none(), empty_label=None)
+    accept_calls = forms.BooleanField(label="Let graders call their models", required=False)
+    field_order = ("version", "accept_calls", "reason")
+
+    def __init__(self, *args: Any, versions: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["version"].queryset = versions  # type: ignore[attr-defined]
 
 
 class CompareForm(forms.Form):
@@ -73,6 +139,13 @@ class RenewForm(WhyForm):
     review_by = day_field("Next review", required=True)
 
 
+class AuditForm(WhyForm):
+    """Whose fault a case's failures are."""
+
+    case = forms.CharField(label="Case", max_length=200)
+    finding = forms.ChoiceField(choices=[(f.value, f.value.capitalize()) for f in AuditFinding])
+
+
 class FeedbackWhy(WhyForm):
     """Why feedback is put aside or taken up."""
 
@@ -95,6 +168,12 @@ class CaseForm(forms.Form):
         required=False,
         max_length=1000,
         help_text="Component labels, separated by commas. Empty: the suite's graders say.",
+    )
+    graders = text_field(
+        "Graders of this case alone",
+        required=False,
+        rows=2,
+        help_text="A JSON list, in addition to the suite's graders. Empty: the suite's alone.",
     )
     case_id = forms.CharField(label="Case id", required=False, max_length=200)
     publish = forms.BooleanField(label="Publish the version at once", required=False)
@@ -121,6 +200,13 @@ class CaseForm(forms.Form):
 
     def clean_components(self) -> list[str]:
         return [part.strip() for part in self.cleaned_data["components"].split(",") if part.strip()]
+
+    def clean_graders(self) -> list[Any]:
+        text = self.cleaned_data["graders"].strip()
+        found = _json(text, "The list of graders") if text else []
+        if not isinstance(found, list):
+            raise forms.ValidationError("Graders are a JSON list of objects, each with a type.")
+        return found
 
 
 def _json(text: str, what: str) -> Any:

@@ -7,12 +7,13 @@ from django.urls import reverse
 from evals.models import Metric
 from evals.selectors import runs as reads
 from evals.selectors import suites
-from evals.selectors.health import SuiteState, suite_state
+from evals.selectors.health import health_of
 from evals.services.runs import STARTERS
 from infra import clock
 from infra.actors import Actor
 from infra.console.sections import Section
 from releases.models import Checkpoint
+from releases.statistics.suite_status import SuiteStatus
 
 
 def newest_runs(*, actor: Actor) -> Section:
@@ -34,7 +35,7 @@ def _with_score(runs: list[reads.Run]) -> list[tuple[reads.Run, Metric | None]]:
 def suites_at_risk(*, actor: Actor) -> Section:
     """Suites that have expired or soon will."""
     today = clock.now().date()
-    known = [(suite, *suite_state(suite, today)) for suite in suites.suites()]
+    known = [(s, h.state, h.reason) for s, h in health_of(suites.suites(), today)]
     return Section(
         title="Suites to review",
         template="evals/section_suites.html",
@@ -42,7 +43,7 @@ def suites_at_risk(*, actor: Actor) -> Section:
         link=reverse("console-suites"),
         link_text="Suites",
         content={
-            "rows": [row for row in known if row[1] is not SuiteState.FRESH],
+            "rows": [row for row in known if row[1] is not SuiteStatus.FRESH],
             "n_suites": len(known),
         },
     )

@@ -8,12 +8,16 @@ from django.contrib.messages import warning
 from django.db.models import QuerySet
 from django.urls import reverse
 
-from evals.console.forms import RenewForm
+from evals.console.charts import trend_chart
+from evals.console.forms import AuditForm, RenewForm
 from evals.console.queries import scoreboard, versions_of
 from evals.models import Case, Suite, SuiteVersion
 from evals.selectors import suites as reads
-from evals.selectors.health import suite_health, suite_state
+from evals.selectors.health import health_of, suite_health
 from evals.services import drafts, suites
+from evals.services.health import audit_case
+from evals.shelf import notes_of
+from evals.states import AuditFinding
 from infra import clock
 from infra.console.fields import NoForm, WhyForm
 from infra.console.pages import Crumbs, Page, page_of
@@ -28,14 +32,14 @@ class SuitesPage(Page):
 
     def context(self) -> dict[str, Any]:
         today = clock.now().date()
-        return {"rows": [(suite, *suite_state(suite, today)) for suite in reads.suites()]}
+        return {"rows": health_of(reads.suites(), today)}
 
 
 class SuitePage(Page):
     """One suite: health, scores by component and checkpoint, versions, cases."""
 
     template_name = "evals/suite.html"
-    forms = {"renew": RenewForm, "publish": NoForm, "discard": WhyForm}
+    forms = {"renew": RenewForm, "publish": NoForm, "discard": WhyForm, "audit": AuditForm}
     suite: Suite
 
     def load(self, **kwargs: Any) -> None:
@@ -52,9 +56,11 @@ class SuitePage(Page):
         newest = reads.newest_published(self.suite)
         shown = self._shown(newest or draft)
         cases = self._cases(shown)
+        health = suite_health(self.suite, clock.now().date())
         return {
             "suite": self.suite,
-            "health": suite_health(self.suite, clock.now().date()),
+            "health": health,
+            "classes": [(one, notes_of(one.measured), trend_chart(one)) for one in health.classes],
             "versions": versions_of(self.suite),
             "draft": draft,
             "newest": newest,
@@ -86,6 +92,15 @@ class SuitePage(Page):
     def do_renew(self, data: dict[str, Any]) -> str:
         row = suites.renew_suite(actor=self.actor, suite=self.suite, **data)
         return f"Renewed: the next review is due on {row.review_by}."
+
+    def do_audit(self, data: dict[str, Any]) -> str:
+        newest = reads.newest_published(self.suite)
+        case = newest.cases.filter(case_id=data["case"]).first() if newest else None
+        if case is None:
+            raise NotFound("no_such_case", f"{self.suite} has no published case {data['case']!r}.")
+        finding = AuditFinding(data["finding"])
+        audit_case(actor=self.actor, case=case, finding=finding, reason=data["reason"])
+        return f"Noted: {case.case_id} is {finding.value}. The suite is measured again."
 
     def do_publish(self, data: dict[str, Any]) -> str:
         draft = reads.draft(self.suite)

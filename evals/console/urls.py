@@ -6,15 +6,24 @@ from django.urls import URLPattern, path
 
 from evals.console.compare import ComparePage, ComparisonPage
 from evals.console.feedback import FeedbackItemPage
+from evals.console.frontier import FrontierPage
+from evals.console.judges import JudgePage, JudgesPage, LabelPage
+from evals.console.run_sets import RunSetPage, RunSetsPage
 from evals.console.runs import RunPage, RunsPage
 from evals.console.suites import SuitePage, SuitesPage
 
 urlpatterns: list[URLPattern] = [
     path("comparisons/", ComparePage.as_view(), name="console-compare"),
     path("comparisons/<uuid:comparison_id>/", ComparisonPage.as_view(), name="console-comparison"),
+    path("frontier/", FrontierPage.as_view(), name="console-frontier"),
     path("suites/", SuitesPage.as_view(), name="console-suites"),
     path("suites/<slug:name>/", SuitePage.as_view(), name="console-suite"),
+    path("judges/", JudgesPage.as_view(), name="console-judges"),
+    path("judges/<slug:name>/", JudgePage.as_view(), name="console-judge"),
+    path("judges/<slug:name>/label/", LabelPage.as_view(), name="console-label"),
     path("runs/", RunsPage.as_view(), name="console-runs"),
     path("runs/<uuid:run_id>/", RunPage.as_view(), name="console-run"),
+    path("run-sets/", RunSetsPage.as_view(), name="console-run-sets"),
+    path("run-sets/<uuid:set_id>/", RunSetPage.as_view(), name="console-run-set"),
     path("feedback/<uuid:feedback_id>/", FeedbackItemPage.as_view(), name="console-feedback-item"),
 ]

@@ -6,10 +6,11 @@ import datetime
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from evals import components, graders
 from evals.graders.contract import GradedCase, Policy
 from evals.states import CaseSource
 from infra.errors import InvalidInput
@@ -47,6 +48,8 @@ class CaseSpec:
     source: CaseSource = CaseSource.WRITTEN
     request: Mapping[str, Any] = field(default_factory=dict)
     """Request settings of this case, over the suite's."""
+    graders: Sequence[Mapping[str, Any]] = ()
+    """Graders of this case alone, in addition to the suite's."""
 
     def graded(self) -> GradedCase:
         """The part that graders see."""
@@ -57,6 +60,7 @@ class CaseSpec:
             target=self.target,
             metadata=self.metadata,
             components=self.components,
+            graders=self.graders,
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -71,6 +75,7 @@ class CaseSpec:
             "cluster": self.cluster,
             "source": "" if self.source is CaseSource.WRITTEN else self.source.value,
             "request": self.request,
+            "graders": self.graders,
         }
         return {key: value for key, value in whole.items() if not _is_default(value)}
 
@@ -87,6 +92,7 @@ class SuiteSpec:
     name: str
     cases: Sequence[CaseSpec]
     graders: Sequence[Mapping[str, Any]]
+    """Of every case; may be empty when each case has its own."""
     components: Mapping[str, str]
     """Each component that a case may score, with what it means."""
     description: str = ""
@@ -122,14 +128,32 @@ def suite_digest(head: SuiteSpec, cases: Iterable[tuple[str, str]]) -> str:
     )
 
 
+def first_cases(suite: SuiteSpec, n_cases: int) -> SuiteSpec:
+    """The suite with its first cases alone, and the components that these still score."""
+    cases = suite.cases[:n_cases]
+    scored: set[str] = set()
+    for case in cases:
+        for _, labels in graders.check_graded(suite.graders, case.graded()):
+            scored |= set(labels)
+    kept = {
+        label: meaning
+        for label, meaning in suite.components.items()
+        if any(components.is_within(one, label) for one in scored)
+    }
+    return replace(suite, cases=cases, components=kept)
+
+
 class SuiteFormat(Protocol):
     """A format is a module with these two functions."""
 
     def read(self, path: Path) -> SuiteSpec:
         """The suite at the path; FormatError names file, line and field."""
 
-    def write(self, suite: SuiteSpec, path: Path) -> None:
-        """Write the suite to the path, the same bytes for the same suite."""
+    def write(self, suite: SuiteSpec, path: Path) -> Sequence[str] | None:
+        """Write the suite to the path, the same bytes for the same suite.
+
+        Gives what the format's own tool will not see of it, one sentence each; None: it sees all.
+        """
 
 
 def request_body(suite: SuiteSpec, case: CaseSpec) -> dict[str, Any]:
@@ -142,12 +166,15 @@ def request_body(suite: SuiteSpec, case: CaseSpec) -> dict[str, Any]:
 
 def policy_as_json(policy: Policy) -> dict[str, Any]:
     """The policy as a suite file holds it."""
-    return {
+    whole = {
         "refused": policy.refused,
         "unparsable": policy.unparsable,
         "timed_out": policy.timed_out,
         "refusal_patterns": list(policy.refusal_patterns),
     }
+    if policy.request_timeout_s is not None:
+        whole["request_timeout_s"] = policy.request_timeout_s
+    return whole
 
 
 def canonical_json(value: object) -> str:

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
 from jsonschema import Draft202012Validator
@@ -36,14 +36,19 @@ CASE_VALIDATOR = Draft202012Validator(CASE)
 UNSTORABLE = re.compile(r"(?<!\\)(?:\\\\)*\\u0000|[\ud800-\udfff]")
 
 
+class Lines(Protocol):
+    """Where each field of a document stands."""
+
+    def of(self, path: Sequence[str | int]) -> int | None:
+        """The 1-based line; None when it is not known."""
+
+
 def read(path: Path) -> SuiteSpec:
     """The suite in the folder; FormatError names file, line and field."""
     suite_path = path / SUITE_FILE
     text = _text(suite_path)
     document = _yaml(text, suite_path)
-    lines = yaml_text.Lines(text)
-    _check(SUITE_VALIDATOR, document, suite_path.name, lines)
-    suite = _suite(document, lines)
+    suite = head_of(document, yaml_text.Lines(text))
     cases, scored = _cases(path / CASES_FILE, suite)
     _check_all_scored(suite, scored)
     return dataclasses.replace(suite, cases=cases)
@@ -52,7 +57,7 @@ def read(path: Path) -> SuiteSpec:
 def write(suite: SuiteSpec, path: Path) -> None:
     """Write the folder's two files, the same bytes for the same suite."""
     path.mkdir(parents=True, exist_ok=True)
-    head = yaml_text.dump(_suite_as_json(suite))
+    head = yaml_text.dump(suite_as_json(suite))
     (path / SUITE_FILE).write_text(head, encoding="utf-8", newline="\n")
     rows = "".join(canonical_json(case.as_json()) + "\n" for case in suite.cases)
     (path / CASES_FILE).write_text(rows, encoding="utf-8", newline="\n")
@@ -78,13 +83,14 @@ def _yaml(text: str, path: Path) -> Any:
     except yaml.YAMLError as error:
         raise FormatError(path.name, f"is not YAML: {error}") from error
     if document is None:
-        raise FormatError(path.name, "is empty; it needs kind, name, components and graders")
+        raise FormatError(
+            path.name,
+            "is empty; it needs kind, name and components, and graders here or in each case",
+        )
     return document
 
 
-def _check(
-    validator: Draft202012Validator, value: object, file: str, lines: yaml_text.Lines | int
-) -> None:
+def _check(validator: Draft202012Validator, value: object, file: str, lines: Lines | int) -> None:
     error = best_match(validator.iter_errors(value))
     if error is None:
         return
@@ -98,14 +104,16 @@ def _dotted(path: Sequence[str | int]) -> str:
     return "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path).lstrip(".")
 
 
-def _suite(document: Mapping[str, Any], lines: yaml_text.Lines) -> SuiteSpec:
+def head_of(document: Any, lines: Lines) -> SuiteSpec:
+    """The suite of a document, without cases; FormatError names line and field."""
+    _check(SUITE_VALIDATOR, document, SUITE_FILE, lines)
     _check_components(document["components"], lines)
-    for index, spec in enumerate(document["graders"]):
+    for index, spec in enumerate(document.get("graders", ())):
         _check_grader(spec, index, document["components"], lines)
     return SuiteSpec(
         name=document["name"],
         cases=(),
-        graders=document["graders"],
+        graders=document.get("graders", []),
         components=document["components"],
         description=document.get("description", ""),
         owner=document.get("owner", ""),
@@ -117,7 +125,7 @@ def _suite(document: Mapping[str, Any], lines: yaml_text.Lines) -> SuiteSpec:
     )
 
 
-def _check_components(declared: Mapping[str, str], lines: yaml_text.Lines) -> None:
+def _check_components(declared: Mapping[str, str], lines: Lines) -> None:
     for label in declared:
         try:
             components.parse(label)
@@ -127,7 +135,7 @@ def _check_components(declared: Mapping[str, str], lines: yaml_text.Lines) -> No
 
 
 def _check_grader(
-    spec: Mapping[str, Any], index: int, declared: Mapping[str, str], lines: yaml_text.Lines
+    spec: Mapping[str, Any], index: int, declared: Mapping[str, str], lines: Lines
 ) -> None:
     where = f"graders[{index}]"
     try:
@@ -147,7 +155,7 @@ def _undeclared(labels: Sequence[str]) -> str:
     return f"component {', '.join(labels)} is not under `components` in {SUITE_FILE}: declare it"
 
 
-def _date(document: Mapping[str, Any], lines: yaml_text.Lines) -> datetime.date | None:
+def _date(document: Mapping[str, Any], lines: Lines) -> datetime.date | None:
     if "review_by" not in document:
         return None
     try:
@@ -158,7 +166,7 @@ def _date(document: Mapping[str, Any], lines: yaml_text.Lines) -> datetime.date 
         raise FormatError(SUITE_FILE, message, line=line, field_name="review_by") from error
 
 
-def _policy(document: Mapping[str, Any], lines: yaml_text.Lines) -> Policy:
+def _policy(document: Mapping[str, Any], lines: Lines) -> Policy:
     for index, pattern in enumerate(document.get("refusal_patterns", ())):
         try:
             re.compile(pattern)
@@ -199,10 +207,15 @@ def _case(line: str, number: int) -> CaseSpec:
     if UNSTORABLE.search(json.dumps(row, ensure_ascii=False)):
         message = "holds a NUL character or half of a surrogate pair, which cannot be stored"
         raise FormatError(CASES_FILE, message, line=number)
+    return case_of(row, number)
+
+
+def case_of(row: Any, number: int) -> CaseSpec:
+    """The case of one line's object; FormatError names the field."""
     _check(CASE_VALIDATOR, row, CASES_FILE, number)
-    row["case_id"] = row.pop("id")
-    row["source"] = CaseSource(row.get("source", CaseSource.WRITTEN))
-    return CaseSpec(**row)
+    fields = {key: value for key, value in row.items() if key not in ("id", "source")}
+    source = CaseSource(row.get("source", CaseSource.WRITTEN))
+    return CaseSpec(case_id=row["id"], source=source, **fields)
 
 
 def _no_constant(name: str) -> None:
@@ -210,23 +223,22 @@ def _no_constant(name: str) -> None:
 
 
 def _scored(case: CaseSpec, number: int, suite: SuiteSpec) -> set[str]:
-    """The components that the suite's graders score on this case, all of them declared."""
+    """The components that the suite's graders and its own score on this case, all declared."""
     unknown = sorted(set(case.components) - set(suite.components))
     if unknown:
         raise FormatError(CASES_FILE, _undeclared(unknown), line=number, field_name="components")
     scored: set[str] = set()
-    for spec in suite.graders:
-        try:
-            labels = graders.check_case(spec, case.graded())
-        except GraderSpecError as error:
-            raise FormatError(
-                CASES_FILE, error.problem, line=number, field_name=error.field_name
-            ) from error
-        unknown = sorted(set(labels) - set(suite.components))
-        if unknown:
-            message = f"grader {spec['type']} scores it on this case, but {_undeclared(unknown)}"
-            raise FormatError(CASES_FILE, message, line=number, field_name="target")
-        scored |= set(labels)
+    try:
+        for spec, labels in graders.check_graded(suite.graders, case.graded()):
+            unknown = sorted(set(labels) - set(suite.components))
+            if unknown:
+                told = f"grader {spec['type']} scores it on this case, but {_undeclared(unknown)}"
+                raise FormatError(CASES_FILE, told, line=number, field_name="target")
+            scored |= set(labels)
+    except GraderSpecError as error:
+        raise FormatError(
+            CASES_FILE, error.problem, line=number, field_name=error.field_name
+        ) from error
     return scored
 
 
@@ -237,7 +249,8 @@ def _check_all_scored(suite: SuiteSpec, scored: set[str]) -> None:
             raise FormatError(SUITE_FILE, message, field_name="components")
 
 
-def _suite_as_json(suite: SuiteSpec) -> dict[str, Any]:
+def suite_as_json(suite: SuiteSpec) -> dict[str, Any]:
+    """The document of `suite.yaml`; defaults that are empty are left out."""
     whole = {
         "kind": "Suite",
         "name": suite.name,

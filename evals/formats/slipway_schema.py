@@ -22,9 +22,13 @@ REQUEST: dict[str, Any] = {
         "n": NEVER,
     },
 }
+GRADERS: dict[str, Any] = {
+    "type": "array",
+    "items": {"type": "object", "required": ["type"]},
+}
 SUITE: dict[str, Any] = {
     "type": "object",
-    "required": ["kind", "name", "components", "graders"],
+    "required": ["kind", "name", "components"],
     "additionalProperties": False,
     "properties": {
         "kind": {"const": "Suite"},
@@ -39,11 +43,7 @@ SUITE: dict[str, Any] = {
             "minProperties": 1,
             "additionalProperties": {"type": "string"},
         },
-        "graders": {
-            "type": "array",
-            "minItems": 1,
-            "items": {"type": "object", "required": ["type"]},
-        },
+        "graders": GRADERS,
         "policy": {
             "type": "object",
             "additionalProperties": False,
@@ -52,6 +52,11 @@ SUITE: dict[str, Any] = {
                 "unparsable": SHARE,
                 "timed_out": SHARE,
                 "refusal_patterns": {"type": "array", "items": TEXT},
+                "request_timeout_s": {
+                    "type": "number",
+                    "exclusiveMinimum": 0,
+                    "maximum": 3600,
+                },
             },
         },
         "request": REQUEST,
@@ -83,5 +88,6 @@ CASE: dict[str, Any] = {
         "cluster": {"type": "string"},
         "source": {"enum": [source.value for source in CaseSource]},
         "request": REQUEST,
+        "graders": GRADERS,
     },
 }

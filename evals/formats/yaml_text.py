@@ -18,6 +18,13 @@ TextDates.yaml_implicit_resolvers = {
 }
 
 
+class _Fast(yaml.CSafeLoader):
+    """As TextDates, by libyaml: large files of other tools."""
+
+
+_Fast.yaml_implicit_resolvers = TextDates.yaml_implicit_resolvers
+
+
 class Blocks(yaml.SafeDumper):
     """YAML with texts of several lines as blocks that a person can read."""
 
@@ -29,11 +36,20 @@ class Blocks(yaml.SafeDumper):
 Blocks.add_representer(str, Blocks.represent_str)
 
 
+class _FastBlocks(yaml.CSafeDumper):
+    """As Blocks, by libyaml; it breaks long lines elsewhere."""
+
+    represent_str = Blocks.represent_str
+
+
+_FastBlocks.add_representer(str, _FastBlocks.represent_str)
+
+
 class Lines:
     """Where in a YAML text each field stands."""
 
-    def __init__(self, text: str) -> None:
-        self._root = yaml.compose(text, Loader=TextDates)
+    def __init__(self, text: str, root: yaml.Node | None = None) -> None:
+        self._root = root or yaml.compose(text, Loader=TextDates)
 
     def of(self, path: Sequence[str | int]) -> int:
         """The 1-based line of the deepest node on the path that exists."""
@@ -62,6 +78,17 @@ def load(text: str) -> Any:
     return yaml.load(text, Loader=TextDates)  # noqa: S506  a SafeLoader
 
 
-def dump(document: object) -> str:
+def load_large(text: str) -> tuple[Any, Lines]:
+    """The document with its lines, read once; yaml.YAMLError when it is none."""
+    loader = _Fast(text)
+    try:
+        root = loader.get_single_node()
+        return (loader.construct_document(root) if root else None), Lines(text, root)
+    finally:
+        loader.dispose()
+
+
+def dump(document: object, *, is_large: bool = False) -> str:
     """The document's text, keys in the order given."""
-    return yaml.dump(document, Dumper=Blocks, sort_keys=False, allow_unicode=True, width=96)
+    dumper = _FastBlocks if is_large else Blocks
+    return yaml.dump(document, Dumper=dumper, sort_keys=False, allow_unicode=True, width=96)

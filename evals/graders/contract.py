@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from evals.states import ResultState
 from infra.errors import InvalidInput
+from infra.inference import Completion
 
 
 class Ungradable(enum.StrEnum):
@@ -47,6 +48,10 @@ class GraderError(Exception):
         self.message = message
 
 
+class UnreadableSample(Exception):
+    """The answer lacks what the grader reads: the model's fault, scored by the suite's policy."""
+
+
 class GraderSpecError(InvalidInput):
     """A grader's settings, or a case's target, that the grader cannot work with."""
 
@@ -67,6 +72,8 @@ class GradedCase:
     target: Any = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     components: Sequence[str] = ()
+    graders: Sequence[Mapping[str, Any]] = ()
+    """The case's own graders, in addition to the suite's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +115,9 @@ class Policy:
     timed_out: float = 0.0
     refusal_patterns: Sequence[str] = ()
     """Regular expressions; an answer in which one is found is a refusal."""
+    request_timeout_s: float | None = None
+    """Seconds that an answer may take; one that took longer is scored by `timed_out`. None: a call
+    without an answer is repeated and errored in the end."""
 
 
 COMPONENTS: Mapping[str, Any] = {
@@ -119,8 +129,44 @@ COMPONENTS: Mapping[str, Any] = {
 """Schema of the settings' `components`, for graders whose one score goes to all of them."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What code may use for one sample."""
+
+    timeout_s: float = 120.0
+    """Seconds of wall time, and of processor time."""
+    memory_bytes: int = 2 * 2**30
+    disk_bytes: int = 64 * 2**20
+    """Of all files that it writes."""
+
+
+class Services(Protocol):
+    """What a grader may use beside the sample; whatever it uses is counted on the result."""
+
+    async def complete(self, model: str, body: Mapping[str, Any]) -> Completion:
+        """What the model of that name answers to a chat completion's body without `model`.
+
+        GraderError `model_grader_server_error` when there is no answer.
+        """
+
+    async def run_python(
+        self, source: str, sample: Mapping[str, Any], item: Mapping[str, Any], limits: Limits
+    ) -> float:
+        """What the source's `grade(sample, item)` returns, a finite number, in a confined process.
+
+        GraderError `python_grader_runtime_error` when the code fails or passes a limit,
+        `python_grader_server_error` when this machine can't run it confined.
+        """
+
+
 class Grader(Protocol):
-    """A grader is a module, or any object, with these names."""
+    """A grader is a module, or any object, with these names.
+
+    One that waits for a model or a process has, instead of `grade` or beside it,
+    `async def grade_async(spec, case, sample, services)`; and, where only some settings need it,
+    `needs_services(spec) -> bool`. One that asks models names them by `models(spec)`, so that a
+    run which could not reach them is refused before it begins.
+    """
 
     @property
     def SCHEMA(self) -> Mapping[str, Any]:  # noqa: N802

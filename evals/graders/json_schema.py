@@ -31,6 +31,8 @@ SCHEMA: Mapping[str, Any] = {
 }
 TARGET_SCHEMA: Mapping[str, Any] = {}
 LONGEST = 1_000_000
+SHOWN = 500
+"""Characters of what is wrong; it may quote the whole answer."""
 
 
 def labels(spec: Mapping[str, Any], case: GradedCase) -> tuple[str, ...]:
@@ -55,7 +57,10 @@ def grade(spec: Mapping[str, Any], case: GradedCase, sample: Sample) -> Grade:
         raise GraderError(GraderErrorKind.OTHER, f"the schema refers to {missing}") from missing
     if problem is None:
         return single_grade(spec, case, 1.0, "the answer fits the schema")
-    return single_grade(spec, case, 0.0, f"{problem.json_path}: {problem.message}")
+    path, said = problem.json_path[:SHOWN], problem.message
+    if len(said) > SHOWN:
+        said = f"{said[: SHOWN // 2]} … {said[-SHOWN // 2 :]}"
+    return single_grade(spec, case, 0.0, f"{path}: {said}")
 
 
 def _schema(spec: Mapping[str, Any], case: GradedCase) -> Any:

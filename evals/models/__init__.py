@@ -1,15 +1,37 @@
-"""Suites of cases, runs over checkpoints, and comparisons of runs."""
+"""Suites of cases, runs over checkpoints, comparisons of runs, and judges."""
 
-from evals.models.runs import Comparison, Metric, Result, Run, Shard
+from evals.models.health import CaseAudit, SizeFrontier, SuiteHealth
+from evals.models.judges import (
+    Calibration,
+    Judge,
+    JudgeVerdict,
+    JudgeVersion,
+    Label,
+    LabelItem,
+)
+from evals.models.run_sets import RunSet, RunSetReport
+from evals.models.runs import Comparison, Metric, Result, Run, RunScores, Shard
 from evals.models.suites import Case, Suite, SuiteVersion
 
 __all__ = [
+    "Calibration",
     "Case",
+    "CaseAudit",
     "Comparison",
+    "Judge",
+    "JudgeVerdict",
+    "JudgeVersion",
+    "Label",
+    "LabelItem",
     "Metric",
     "Result",
     "Run",
+    "RunScores",
+    "RunSet",
+    "RunSetReport",
     "Shard",
+    "SizeFrontier",
     "Suite",
+    "SuiteHealth",
     "SuiteVersion",
 ]

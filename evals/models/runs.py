@@ -5,11 +5,13 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
+from evals.models.run_sets import RunSet
 from evals.models.suites import Case, SuiteVersion
 from evals.states import (
     RUN_TRANSITIONS,
     SHARD_TRANSITIONS,
     ResultState,
+    RunSource,
     RunState,
     ShardState,
 )
@@ -24,7 +26,34 @@ class Run(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     version = models.ForeignKey(SuiteVersion, on_delete=models.PROTECT, related_name="runs")
     checkpoint = models.ForeignKey(Checkpoint, on_delete=models.PROTECT, related_name="runs")
-    deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="runs")
+    deployment = models.ForeignKey(
+        Deployment,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="runs",
+        help_text="What was called; nothing for a run that called nothing.",
+    )
+    source = models.CharField(
+        max_length=20,
+        choices=[(s.value, s.value) for s in RunSource],
+        default=RunSource.CALLED.value,
+    )
+    regraded_from = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="regrades",
+        help_text="The run that called the checkpoint, or was imported; never a re-grade itself.",
+    )
+    run_set = models.ForeignKey(RunSet, on_delete=models.PROTECT, null=True, related_name="runs")
+    origin = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="Of an imported run: format, tool, model, stated metrics, what was left out.",
+    )
+    origin_digest = models.CharField(
+        max_length=64, blank=True, help_text="Of an imported run: SHA-256 of its log."
+    )
     repeats = models.PositiveIntegerField(default=1)
     concurrency = models.PositiveIntegerField(default=4)
     seed = models.BigIntegerField()
@@ -40,6 +69,14 @@ class Run(models.Model):
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     problem = models.TextField(blank=True)
+    most_cost_micros = models.BigIntegerField(null=True, help_text="Asks no more once it is spent.")
+    most_tokens = models.BigIntegerField(null=True, help_text="Read and written, of all answers.")
+    most_seconds = models.PositiveIntegerField(null=True, help_text="Pauses do not count.")
+    paused_at = models.DateTimeField(null=True)
+    paused_seconds = models.FloatField(default=0.0, help_text="Of the pauses that are over.")
+    ended_because = models.TextField(
+        blank=True, help_text="Why the rest was skipped; empty when every case was asked."
+    )
 
     class Meta:
         db_table = "eval_run"
@@ -60,6 +97,22 @@ class Run(models.Model):
                 condition=~Q(idempotency_key=""),
                 name="eval_run_once",
                 violation_error_message="A run was started with this key already.",
+            ),
+            models.UniqueConstraint(
+                fields=["version", "checkpoint", "origin_digest"],
+                condition=~Q(origin_digest=""),
+                name="eval_run_imported_once",
+                violation_error_message="This log was imported for the checkpoint already.",
+            ),
+            models.CheckConstraint(
+                condition=Q(deployment__isnull=False) | ~Q(source="called"),
+                name="eval_run_called_deployment",
+                violation_error_message="A run that calls needs a deployment.",
+            ),
+            models.CheckConstraint(
+                condition=Q(regraded_from__isnull=False) | ~Q(source="regraded"),
+                name="eval_run_regraded_from",
+                violation_error_message="A re-graded run names the run whose outputs it grades.",
             ),
         ]
         triggers = [lifecycle("eval_run", RUN_TRANSITIONS), kept("eval_run")]
@@ -122,6 +175,12 @@ class Result(models.Model):
     tokens_out = models.BigIntegerField(null=True)
     cost_micros = models.BigIntegerField(null=True)
     latency_ms = models.FloatField(null=True)
+    n_grader_calls = models.PositiveIntegerField(
+        default=0, help_text="Calls that the graders made to models of their own."
+    )
+    grader_tokens_in = models.BigIntegerField(null=True)
+    grader_tokens_out = models.BigIntegerField(null=True)
+    grader_cost_micros = models.BigIntegerField(null=True)
     recorded_at = models.DateTimeField()
 
     class Meta:
@@ -167,6 +226,23 @@ class Metric(models.Model):
 
     def __str__(self) -> str:
         return f"{self.node or 'suite'} {self.mean}"
+
+
+class RunScores(models.Model):
+    """A finished run's scores by case and node, as arrays: what comparisons and health read."""
+
+    run = models.OneToOneField(
+        Run, on_delete=models.PROTECT, primary_key=True, related_name="scores"
+    )
+    packed = models.BinaryField(help_text="evals.score_tables: zstd of NumPy arrays.")
+    n_states = models.JSONField(help_text="{state: results}, of all (case, repeat) of the run.")
+
+    class Meta:
+        db_table = "eval_run_scores"
+        triggers = immutable("eval_run_scores")
+
+    def __str__(self) -> str:
+        return f"scores of {self.run_id}"
 
 
 class Comparison(models.Model):

@@ -33,6 +33,9 @@ class Suite(models.Model):
     owner = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="suites")
     shelf_days = models.PositiveIntegerField(default=90)
     review_by = models.DateField()
+    reviewed_at = models.DateTimeField(
+        null=True, help_text="When somebody last renewed it; what was saturated before is reviewed."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -108,6 +111,9 @@ class Case(models.Model):
     target = models.JSONField(null=True)
     metadata = models.JSONField(default=dict)
     request = models.JSONField(default=dict)
+    graders = models.JSONField(
+        default=list, help_text="Graders of this case alone, in addition to the version's."
+    )
     components = ArrayField(models.CharField(max_length=200))
     cluster = models.CharField(max_length=200, blank=True)
     source = models.CharField(max_length=20, choices=[(s.value, s.value) for s in CaseSource])

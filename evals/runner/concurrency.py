@@ -1,20 +1,25 @@
 """Calls in flight on an event loop of their own thread, taken from outside when they are done.
 
 The thread that holds the database never waits for the network, and the loop never for the
-database. What is in flight or finished but not yet stored stays within twice the concurrency: so
-much is called again at most when this process is killed.
+database: it is handed calls a few hundred at a time. What is in flight or finished but not yet
+stored stays within twice the concurrency: so much is called again at most when this process is
+killed.
 """
 
 from __future__ import annotations
 
 import asyncio
-import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Sequence
 from types import TracebackType
 
-from evals.runner.grading import failed_row, graded_row
+import uvloop
+
+from evals.runner.grader_services import GraderServices
+from evals.runner.grading import failed_row, graded_row, graded_row_async, needs_services
+from evals.runner.limits import Limits
 from evals.runner.storage import ResultRow
 from evals.runner.work import Call, ShardWork
 from infra.inference import ChatClient, CompletionFailed
@@ -22,27 +27,45 @@ from infra.inference import ChatClient, CompletionFailed
 # How long a finished result may wait for others to be stored with it.
 GATHER_S = 0.05
 JOIN_S = 10.0
+# Calls handed to the loop ahead of what it has in flight; the first few at once.
+FIRST_CALLS = 64
+MOST_AHEAD = 512
+# Graders that take longer than this on average leave the loop, which has answers to read.
+SLOW_GRADING_S = 0.002
+SHARE_OF_NEWEST = 0.5
+LOOK_AT_EVERY = 8
 
 
 class CallsInFlight:
     """Calls every item of the work, `concurrency` at a time; a context manager."""
 
-    def __init__(self, work: ShardWork, client: ChatClient) -> None:
+    def __init__(self, work: ShardWork, client: ChatClient, limits: Limits | None = None) -> None:
         self._work = work
         self._client = client
-        self._done: queue.SimpleQueue[ResultRow | None] = queue.SimpleQueue()
+        self._services = GraderServices(work.endpoints)
+        self._limits = limits or Limits()
+        self._n_fed = 0
+        self._todo: deque[Call] = deque()
+        self._all_fed = False
+        self._fed = asyncio.Event()
+        self._done: deque[ResultRow] = deque()
+        self._enough = threading.Event()
         self._failure: BaseException | None = None
         self._unstored = asyncio.Semaphore(2 * work.concurrency)
+        self._grading_s = 0.0
+        self._n_graded = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._main: asyncio.Task[None] | None = None
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, name="eval-calls", daemon=True)
+        self._has_ended = False
         self.is_over = False
         """Every result was taken, or the calls were stopped."""
 
     def __enter__(self) -> CallsInFlight:
         self._thread.start()
         self._started.wait()
+        self.feed()
         return self
 
     def __exit__(
@@ -54,24 +77,34 @@ class CallsInFlight:
         self.stop()
         self._thread.join(JOIN_S)
 
+    def feed(self) -> None:
+        """Hand the loop more calls when it has few left; reads them from the database."""
+        total, left = len(self._work.calls), len(self._todo)
+        if self._n_fed == total or left > MOST_AHEAD // 2:
+            return
+        wanted = FIRST_CALLS if self._n_fed == 0 else MOST_AHEAD - left
+        calls = self._work.calls[self._n_fed : self._n_fed + wanted]
+        self._n_fed += len(calls)
+        is_last = self._n_fed == total
+        self._from_outside(lambda: self._take_in(calls, is_last))
+
     def take(self, wait_s: float) -> list[ResultRow]:
-        """Finished results, at most `wait_s` seconds from now; raises what broke the loop."""
-        rows: list[ResultRow] = []
+        """Finished results, after `wait_s` seconds at the latest; raises what broke the loop.
+
+        As soon as there are as many as half of what may be unstored, and after GATHER_S otherwise.
+        """
         end = time.monotonic() + wait_s
-        while len(rows) < self._work.concurrency:
-            try:
-                row = self._done.get(timeout=max(0.0, end - time.monotonic()))
-            except queue.Empty:
-                break
-            if row is None:
-                self._thread.join(JOIN_S)
-                self.is_over = True
-                if self._failure is not None:
-                    raise self._failure
-                break
-            if not rows:
-                end = min(end, time.monotonic() + GATHER_S)
-            rows.append(row)
+        self._enough.wait(min(wait_s, GATHER_S))
+        while not self._done and not self._has_ended and time.monotonic() < end:
+            self._enough.wait(min(GATHER_S, max(0.0, end - time.monotonic())))
+        self._enough.clear()
+        has_ended = self._has_ended
+        rows = [self._done.popleft() for _ in range(len(self._done))]
+        if has_ended:
+            self._thread.join(JOIN_S)
+            self.is_over = True
+            if self._failure is not None:
+                raise self._failure
         return rows
 
     def stored(self, n_rows: int) -> None:
@@ -91,36 +124,69 @@ class CallsInFlight:
             # The loop has ended by itself in between: there is nothing left to tell it.
             return
 
+    def _take_in(self, calls: Sequence[Call], is_last: bool) -> None:
+        self._todo.extend(calls)
+        self._all_fed = is_last
+        self._fed.set()
+
     def _run(self) -> None:
         try:
-            asyncio.run(self._call_all())
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(self._call_all())
         except asyncio.CancelledError:
             pass
         except BaseException as error:  # noqa: BLE001  handed to the thread that takes results
             self._failure = error
         finally:
             self._started.set()
-            self._done.put(None)
+            self._has_ended = True
+            self._enough.set()
 
     async def _call_all(self) -> None:
         self._loop, self._main = asyncio.get_running_loop(), asyncio.current_task()
         self._started.set()
-        todo = iter(self._work.calls)
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(min(self._work.concurrency, len(self._work.calls))):
-                    group.create_task(self._call_some(todo))
+                    group.create_task(self._call_some())
         finally:
+            await self._services.close()
             await self._client.close()
 
-    async def _call_some(self, todo: Iterator[Call]) -> None:
-        for call in todo:
+    async def _call_some(self) -> None:
+        while (call := await self._next()) is not None:
             await self._unstored.acquire()
-            self._done.put(await self._result(call))
+            if not self._limits.admits():
+                return
+            row = await self._result(call)
+            self._limits.settle(row)
+            self._done.append(row)
+            if len(self._done) >= self._work.concurrency:
+                self._enough.set()
+
+    async def _next(self) -> Call | None:
+        """The next call; None when there is none left."""
+        while not self._todo:
+            if self._all_fed:
+                return None
+            self._fed.clear()
+            await self._fed.wait()
+        return self._todo.popleft()
 
     async def _result(self, call: Call) -> ResultRow:
         try:
             completion = await self._client.complete(call.body)
         except CompletionFailed as failure:
             return failed_row(self._work, call, failure)
-        return await asyncio.to_thread(graded_row, self._work, call, completion)
+        if needs_services(self._work, call):
+            return await graded_row_async(self._work, call, completion, self._services)
+        if self._grading_s > SLOW_GRADING_S:
+            return await asyncio.to_thread(graded_row, self._work, call, completion)
+        self._n_graded += 1
+        if self._n_graded % LOOK_AT_EVERY:
+            return graded_row(self._work, call, completion)
+        began = time.thread_time()
+        row = graded_row(self._work, call, completion)
+        took_s = time.thread_time() - began
+        self._grading_s += SHARE_OF_NEWEST * (took_s - self._grading_s)
+        return row

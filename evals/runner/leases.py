@@ -16,10 +16,15 @@ from evals.services import runs
 from evals.states import RunState, ShardState
 from infra import clock
 
-LEASE = timedelta(seconds=8)
-HEARTBEAT_S = 2.0
+# A killed worker's shard is free after this and taken up by the next sweep.
+LEASE = timedelta(seconds=5)
+HEARTBEAT_S = 1.0
+# A worker notices within this that its run is over.
+LOOK_S = 0.25
 MOST_CLAIMS = 50
 OPEN_RUNS = (RunState.QUEUED.value, RunState.RUNNING.value)
+# Of a paused run, what is under way is still recorded.
+GOING_ON = (RunState.RUNNING.value, RunState.PAUSED.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,19 +66,28 @@ def _is_free(now: datetime) -> Q:
 
 
 def is_held(lease: Lease) -> bool:
-    """Whether the shard is still this holder's, of a run that goes on."""
-    return _held(lease).filter(run__state=RunState.RUNNING.value).exists()
+    """Whether the shard is still this holder's, of a run that goes on or is paused."""
+    return _held(lease).filter(run__state__in=GOING_ON).exists()
 
 
 def renew(lease: Lease) -> bool:
     """Keep the lease; False when another holds the shard or the run is over."""
-    held = _held(lease).filter(run__state=RunState.RUNNING.value)
+    held = _held(lease).filter(run__state__in=GOING_ON)
     return held.update(lease_until=clock.now() + LEASE) == 1
 
 
 def finish(lease: Lease) -> bool:
     """Every item is recorded; False when another holds the shard by now."""
     return _held(lease).update(state=ShardState.DONE.value, lease_until=None) == 1
+
+
+def release(lease: Lease) -> bool:
+    """Give the shard back undone, its run being paused; nudged at once if that is over already."""
+    with transaction.atomic():
+        freed = _held(lease).update(state=ShardState.QUEUED.value, holder="", lease_until=None)
+        if freed and Run.objects.filter(pk=lease.run_id, state__in=OPEN_RUNS).exists():
+            runs.send_shard(lease.shard_id)
+    return freed == 1
 
 
 def _held(lease: Lease) -> QuerySet[Shard]:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import time
 from uuid import UUID
 
-from evals.runner import leases, storage
+from evals.runner import journal, leases
 from evals.runner.concurrency import CallsInFlight
+from evals.runner.durable import AWAY, DurableResults
 from evals.runner.leases import Lease
+from evals.runner.limits import Limits, limits_of
+from evals.runner.regrading import StoredAnswers
+from evals.runner.skipping import skip_the_rest
 from evals.runner.work import ShardWork, read_work
+from evals.selectors.runs import run_with_id
 from evals.services import runs
 from infra import secrets_by_reference
 from infra.errors import DomainError
-from infra.inference import ChatClient, OpenAIClient
+from infra.inference import ChatClient, RetryPolicy, chat_client
 
-# Results are durable this long after their answer at the latest, while the database answers.
+# Results are durable this long after their answer at the latest.
 FLUSH_S = 0.1
 
 
@@ -24,9 +29,16 @@ def run_shard(shard_id: UUID) -> None:
     if lease is None:
         return
     try:
+        # What a killed worker left on this disk was answered already.
+        journal.ship_left(lease.run_id)
         work = read_work(lease)
-        client = _client_of(work)
-        if work.calls and not _call_and_store(lease, work, client):
+        limits = limits_of(run_with_id(lease.run_id))
+        if work.calls and not _call_and_store(lease, work, _client_of(work), limits):
+            return
+        if limits.is_paused:
+            leases.release(lease)
+            return
+        if limits.because and not skip_the_rest(lease, limits.because):
             return
         if leases.finish(lease):
             runs.finish_run(run_id=lease.run_id)
@@ -35,24 +47,52 @@ def run_shard(shard_id: UUID) -> None:
 
 
 def _client_of(work: ShardWork) -> ChatClient:
-    return OpenAIClient(
-        base_url=work.base_url, secret=secrets_by_reference.resolve(work.secret_ref)
-    )
+    """A suite that says how long an answer may take wants no second one after it."""
+    if work.regraded_from is not None:
+        return StoredAnswers(work.regraded_from)
+    secret, limit_s = secrets_by_reference.resolve(work.secret_ref), work.policy.request_timeout_s
+    if limit_s is None:
+        return chat_client(base_url=work.base_url, secret=secret)
+    retry = RetryPolicy(again_after_timeout=False)
+    return chat_client(base_url=work.base_url, secret=secret, timeout_s=limit_s, retry=retry)
 
 
-def _call_and_store(lease: Lease, work: ShardWork, client: ChatClient) -> bool:
-    """True when every item has its result; False when the lease was lost or the run ended."""
-    with CallsInFlight(work, client) as calls:
-        heartbeat_at = time.monotonic() + leases.HEARTBEAT_S
-        while not calls.is_over:
+def _call_and_store(lease: Lease, work: ShardWork, client: ChatClient, limits: Limits) -> bool:
+    """True when all that the limits admit is recorded; False when the lease or the run is over."""
+    with DurableResults(lease.run_id) as results, CallsInFlight(work, client, limits) as calls:
+        watch = _Watch(lease, limits)
+        while not (calls.is_over and results.comes_back()):
             rows = calls.take(FLUSH_S)
             if rows:
-                storage.write_results(rows)
-                if not leases.is_held(lease):
-                    return False
+                results.keep(rows)
                 calls.stored(len(rows))
-            if time.monotonic() >= heartbeat_at:
-                if not leases.renew(lease):
+            if not results.comes_back():
+                continue
+            try:
+                if not watch.goes_on():
                     return False
-                heartbeat_at = time.monotonic() + leases.HEARTBEAT_S
+                calls.feed()
+            except AWAY as error:
+                results.went_away(error)
     return True
+
+
+class _Watch:
+    """Looks after the lease: whether it is held often, its renewal and a pause now and then."""
+
+    def __init__(self, lease: Lease, limits: Limits) -> None:
+        self._lease, self._limits = lease, limits
+        self._look_at = self._renew_at = 0.0
+
+    def goes_on(self) -> bool:
+        """False when another holds the shard or the run is over."""
+        now = time.monotonic()
+        if now >= self._renew_at:
+            self._renew_at = now + leases.HEARTBEAT_S
+            self._look_at = now + leases.LOOK_S
+            self._limits.look(self._lease.run_id)
+            return leases.renew(self._lease)
+        if now >= self._look_at:
+            self._look_at = now + leases.LOOK_S
+            return leases.is_held(self._lease)
+        return True

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, overload
 from uuid import UUID
 
 from evals import ordering
-from evals.formats.contract import SuiteSpec, request_body
+from evals.formats.contract import request_body
 from evals.graders.contract import GradedCase, Policy
-from evals.models import Case, Result, Run
+from evals.models import Case, JudgeVersion, Result, Run
 from evals.runner.leases import Lease
-from evals.selectors import suites
+from evals.runner.regrading import stored_body
+from evals.selectors import judges, model_endpoints, suites
+from evals.selectors.model_endpoints import ModelEndpoint
 from infra import clock
 from infra.errors import InvalidMove
 from releases.models import Price
@@ -57,56 +59,99 @@ class ShardWork:
     run_id: UUID
     base_url: str
     secret_ref: str
+    regraded_from: Run | None
+    """The run whose stored outputs are graded, in place of calls."""
     graders: Sequence[Mapping[str, Any]]
     policy: Policy
     pricing: Pricing | None
     concurrency: int
-    calls: Sequence[Call]
+    calls: MissingCalls
+    endpoints: Mapping[str, ModelEndpoint]
+    """The models that the graders ask, by the name they use."""
 
 
 def read_work(lease: Lease) -> ShardWork:
     """The items of the shard that have no result yet; InvalidMove when nothing may answer."""
-    run = Run.objects.select_related("version__suite__owner", "checkpoint", "deployment").get(
-        pk=lease.run_id
-    )
-    if run.deployment.state != DeploymentState.ACTIVE.value:
-        message = f"The deployment at {run.deployment.base_url} was disabled: nothing may call it."
+    run = Run.objects.select_related(
+        "version__suite__owner", "checkpoint", "deployment", "regraded_from"
+    ).get(pk=lease.run_id)
+    called = run.deployment
+    if called is not None and called.state != DeploymentState.ACTIVE.value:
+        message = f"The deployment at {called.base_url} was disabled: nothing may call it."
         raise InvalidMove("deployment_disabled", message)
+    known = judges.versions_of(run.version)
     n_shards = run.shards.count()
     index = run.shards.filter(first__lt=lease.first).count()
     return ShardWork(
         run_id=run.pk,
-        base_url=run.deployment.base_url,
-        secret_ref=run.deployment.secret_ref,
-        graders=run.version.graders,
+        base_url=called.base_url if called else "",
+        secret_ref=called.secret_ref if called else "",
+        regraded_from=run.regraded_from,
+        graders=judges.resolved(run.version.graders, known),
         policy=suites.policy_of(run.version),
         pricing=_pricing(price_at(run.checkpoint_id, clock.now())),
         concurrency=max(1, ordering.share_of(run.concurrency, index, n_shards)),
-        calls=_missing_calls(run, lease),
+        calls=_missing_calls(run, lease, known),
+        endpoints=model_endpoints.endpoints_of(run.version),
     )
 
 
-def _missing_calls(run: Run, lease: Lease) -> list[Call]:
+class MissingCalls(Sequence[Call]):
+    """The items of a shard that have no result yet, in the run's order.
+
+    A slice is read from the database when it is asked for, so that neither the first call waits for
+    the last nor a long run fills the memory.
+    """
+
+    def __init__(
+        self, run: Run, wanted: Sequence[tuple[UUID, int]], known: Mapping[str, JudgeVersion]
+    ) -> None:
+        self._run, self._wanted, self._known = run, wanted, known
+        self._suite = suites.head_of(run.version)
+        self._serving = ServingDefaults.from_row(run.checkpoint.serving)
+
+    def __len__(self) -> int:
+        return len(self._wanted)
+
+    @overload
+    def __getitem__(self, index: int) -> Call: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Call]: ...
+
+    def __getitem__(self, index: int | slice) -> Call | list[Call]:
+        if isinstance(index, int):
+            return self._read([self._wanted[index]])[0]
+        return self._read(self._wanted[index])
+
+    def _read(self, wanted: Sequence[tuple[UUID, int]]) -> list[Call]:
+        cases = Case.objects.in_bulk({pk for pk, _ in wanted})
+        return [self._call(cases[pk], repeat) for pk, repeat in wanted]
+
+    def _call(self, case: Case, repeat: int) -> Call:
+        """The request that the gateway would send, under the repeat's own seed."""
+        run = self._run
+        if run.regraded_from_id is not None:
+            body = stored_body(case.case_id, repeat)
+            return Call(case_pk=case.pk, repeat=repeat, body=body, case=_graded(case, self._known))
+        asked = request_body(self._suite, suites.case_spec(case))
+        body = compose_request(self._serving, run.deployment.upstream_model, asked)
+        body["seed"] = body.get("seed", run.seed) + repeat
+        return Call(case_pk=case.pk, repeat=repeat, body=body, case=_graded(case, self._known))
+
+
+def _missing_calls(run: Run, lease: Lease, known: Mapping[str, JudgeVersion]) -> MissingCalls:
     pks = dict(run.version.cases.values_list("case_id", "pk"))
     order = ordering.ordered_items(list(pks), run.repeats, run.seed)
     recorded = set(Result.objects.filter(run=run).values_list("case_id", "repeat"))
-    wanted = [
-        (pks[item.case_id], item.repeat)
-        for item in order[lease.first : lease.last + 1]
-        if (pks[item.case_id], item.repeat) not in recorded
-    ]
-    cases = Case.objects.in_bulk({pk for pk, _ in wanted})
-    suite = suites.head_of(run.version)
-    return [_call(run, suite, cases[pk], repeat) for pk, repeat in wanted]
+    items = ((pks[item.case_id], item.repeat) for item in order[lease.first : lease.last + 1])
+    return MissingCalls(run, [item for item in items if item not in recorded], known)
 
 
-def _call(run: Run, suite: SuiteSpec, case: Case, repeat: int) -> Call:
-    """The request that the gateway would send for these messages, under the repeat's own seed."""
-    asked = request_body(suite, suites.case_spec(case))
-    serving = ServingDefaults.from_row(run.checkpoint.serving)
-    body = compose_request(serving, run.deployment.upstream_model, asked)
-    body["seed"] = body.get("seed", run.seed) + repeat
-    return Call(case_pk=case.pk, repeat=repeat, body=body, case=suites.graded_case(case))
+def _graded(case: Case, known: Mapping[str, JudgeVersion]) -> GradedCase:
+    """What graders see of the case, its own judges looked up."""
+    graded = suites.graded_case(case)
+    return replace(graded, graders=judges.resolved(graded.graders, known))
 
 
 def _pricing(price: Price | None) -> Pricing | None:

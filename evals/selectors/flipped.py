@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from evals import components, outputs
 from evals.models import Case, Comparison, Result, Run
 from evals.outputs import Output
 from evals.selectors import scores
-from evals.selectors.comparisons import cases_at, mean
+from evals.selectors.comparisons import PairedRuns, mean
 from evals.states import SCORED
 
 
@@ -40,35 +41,50 @@ class FlippedCase:
         return self.candidate.score - self.baseline.score
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flipped:
-    """The cases of a node that moved, the largest moves first."""
+class Way(StrEnum):
+    """In which direction a case moved."""
 
-    gained: Sequence[FlippedCase]
-    """The candidate is better."""
-    lost: Sequence[FlippedCase]
+    LOST = "lost"
     """The candidate is worse."""
-    n_gained: int
-    n_lost: int
+    GAINED = "gained"
+    """The candidate is better."""
 
 
-def flipped_cases(comparison: Comparison, node: str = "", limit: int = 50) -> Flipped:
-    """The node's cases that the arms scored differently, at most `limit` a way with outputs."""
-    deltas = [
-        (mean(case.candidate) - mean(case.baseline), case.case_id)
-        for case in cases_at(comparison, node)
-        if case.candidate and case.baseline
-    ]
-    gained = sorted((-delta, case_id) for delta, case_id in deltas if delta > 0)
-    lost = sorted((delta, case_id) for delta, case_id in deltas if delta < 0)
-    wanted = [case_id for _, case_id in (*gained[:limit], *lost[:limit])]
-    shown = _side_by_side(comparison, node, wanted)
-    return Flipped(
-        gained=[shown[case_id] for _, case_id in gained[:limit]],
-        lost=[shown[case_id] for _, case_id in lost[:limit]],
-        n_gained=len(gained),
-        n_lost=len(lost),
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """The cases of a node that moved one way: their ids, the largest moves first."""
+
+    comparison: Comparison
+    node: str
+    case_ids: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.case_ids)
+
+    def __getitem__(self, part: slice) -> list[FlippedCase]:
+        """Those of one page, with what was asked and answered."""
+        wanted = self.case_ids[part]
+        shown = _side_by_side(self.comparison, self.node, wanted)
+        return [shown[case_id] for case_id in wanted]
+
+
+def moved_cases(comparison: Comparison, pairs: PairedRuns, node: str = "") -> dict[Way, Moved]:
+    """The node's cases that the arms scored differently, both ways.
+
+    Each list may be sliced, or paged by Django's paginator; only what is shown is read.
+    """
+    import numpy as np  # only where numbers are made
+
+    table, members = pairs.table(node), pairs.members(node)
+    deltas = table.candidate - table.baseline
+    names = [pairs.ours.keys.case_ids[pairs.shared[place]] for place in members.tolist()]
+
+    def ordered(sign: float) -> Moved:
+        moves = np.flatnonzero(sign * deltas > 0).tolist()
+        first = sorted(moves, key=lambda at: (-sign * deltas[at], names[at]))
+        return Moved(comparison=comparison, node=node, case_ids=[names[at] for at in first])
+
+    return {Way.LOST: ordered(-1.0), Way.GAINED: ordered(1.0)}
 
 
 def _side_by_side(
@@ -101,7 +117,8 @@ def _sides(run: Run, node: str, case_ids: Sequence[str]) -> dict[str, Side]:
 
 
 def _side(results: Sequence[Result], node: str) -> Side:
-    at_node = [scores.node_scores(r.score, r.components)[node] for r in results]
+    found = [scores.node_scores(r.score, r.components) for r in results]
+    at_node = [score[node] for score in found if node in score]
     first = results[0]
     return Side(
         score=mean(at_node),

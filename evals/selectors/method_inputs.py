@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -9,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from evals import components
 from evals.models import Comparison, Run
 from evals.selectors import comparisons, scores
-from evals.selectors.scores import CaseScores
 from infra.errors import NotFound
 from releases.replay.method_inputs import INTERVAL, MethodInput
 
 if TYPE_CHECKING:
+    from evals.score_tables import ScoreTable
     from releases.statistics.paired_cases import PairedCase
 
 TANGO = "tango"
@@ -21,25 +22,21 @@ TANGO = "tango"
 
 def mean_inputs(run: Run, confidence: float) -> dict[str, MethodInput]:
     """`mean_score` of every node of a run that has a scored case."""
-    cases = scores.case_scores(run)
-    calls = {
-        node: _mean_input(node, [case for case in cases if node in case.nodes], confidence)
-        for node in scores.nodes_of(cases)
-    }
+    table = scores.score_table(run)
+    calls = {node: _mean_input(node, table, confidence) for node in table.nodes}
     return {node: call for node, call in calls.items() if call is not None}
 
 
-def _mean_input(node: str, cases: Sequence[CaseScores], confidence: float) -> MethodInput | None:
-    scored = [(case.cluster, case.at(node)) for case in cases if case.at(node)]
+def _mean_input(node: str, table: ScoreTable, confidence: float) -> MethodInput | None:
+    found = table.at(node)
+    pairs = zip(table.node_clusters(node), found.means().tolist(), strict=True)
+    scored = [(cluster, score) for cluster, score in pairs if not math.isnan(score)]
     if not scored:
         return None
-    given: dict[str, Any] = {
-        "scores": [comparisons.mean(samples) for _, samples in scored],
-        "confidence": confidence,
-    }
+    given: dict[str, Any] = {"scores": [score for _, score in scored], "confidence": confidence}
     if any(cluster is not None for cluster, _ in scored):
         given["cluster"] = [cluster for cluster, _ in scored]
-    elif any(len(samples) > 1 for _, samples in scored):
+    elif (found.counts > 1).any():
         # Repeats that agree are not plain pass/fail: a label a case says so, as `mean_nodes` does.
         given["cluster"] = [f"{number}" for number in range(len(scored))]
     return MethodInput(
@@ -53,11 +50,11 @@ def _mean_input(node: str, cases: Sequence[CaseScores], confidence: float) -> Me
 
 def comparison_inputs(comparison: Comparison) -> dict[str, MethodInput]:
     """`paired_binary` or `paired_delta` of every node that both runs answered a case of."""
-    nodes = comparisons.paired(comparison.candidate, comparison.baseline).nodes
+    pairs = comparisons.paired(comparison.candidate, comparison.baseline)
     methods = {node["node"]: node["method"] for node in comparison.nodes}
     found = {}
-    for node, cases in nodes.items():
-        both = [case for case in cases if case.candidate and case.baseline]
+    for node in pairs.nodes:
+        both = [case for case in pairs.cases(node) if case.candidate and case.baseline]
         if both:
             found[node] = _paired_input(comparison, node, methods[node], both)
     return found
@@ -101,11 +98,11 @@ def whole_comparison_input(comparison: Comparison) -> MethodInput:
     """`compare_nodes` of the whole comparison: every number of every node, Holm included."""
     pairs = comparisons.paired(comparison.candidate, comparison.baseline)
     given: Mapping[str, Any] = {
-        "nodes": {node: [asdict(case) for case in cases] for node, cases in pairs.nodes.items()},
+        "nodes": {node: [asdict(case) for case in pairs.cases(node)] for node in pairs.nodes},
         "suite_name": comparison.candidate.version.suite.name,
         "margin": comparison.margin,
         "confidence": comparison.confidence,
-        "n_unshared": dict(pairs.n_unshared),
+        "n_unshared": pairs.n_unshared,
     }
     return MethodInput(
         name=components.ROOT, method="compare_nodes", given=given, fields={"nodes": "nodes"}

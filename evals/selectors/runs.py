@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Count, Q, QuerySet, Sum
 
+from evals.caps import Caps, Spent
 from evals.models import Result, Run, SuiteVersion
-from evals.states import ResultState, RunState
+from evals.states import ResultState, RunSource, RunState
 from infra import clock
 from infra.errors import NotFound
 from releases.models import Checkpoint
 
+# A re-grade of what another tool called is imported evidence as well.
+_IMPORTED = Q(source=RunSource.IMPORTED.value) | Q(
+    regraded_from__isnull=False, regraded_from__source=RunSource.IMPORTED.value
+)
 OVER = frozenset({RunState.COMPLETED, RunState.CANCELLED, RunState.FAILED})
 # The rate of a run is that of its last seconds, not of its whole life.
 RATE_WINDOW = timedelta(seconds=10)
+# A stated mean agrees when it differs by less: tools print six digits and more.
+STATED_AGREES = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,13 +40,19 @@ class Progress:
     failed: int
     errored: int
     refused: int
+    skipped: int
+    """Never asked: the run ended before, as `ended_because` says."""
     per_second: float
     """Results a second over the last ten seconds; 0 while none arrived."""
     eta_s: float | None
     """Seconds to go at that rate; None when it is not known."""
     cost_micros: int | None
-    """So far; None when no price was in force."""
+    """So far, of the checkpoint's answers; None when no price was in force."""
+    grader_cost_micros: int | None
+    """So far, of the models that graders asked; None when none was asked or no price is known."""
+    n_grader_calls: int
     problem: str
+    ended_because: str
 
     @property
     def is_over(self) -> bool:
@@ -46,7 +61,9 @@ class Progress:
 
 def runs(suite: str = "", checkpoint: str = "", state: str = "") -> QuerySet[Run]:
     """Newest first, of that suite, checkpoint and state when given."""
-    found = Run.objects.select_related("version__suite", "checkpoint", "deployment")
+    found = Run.objects.select_related(
+        "version__suite", "checkpoint", "deployment", "regraded_from__version__suite"
+    )
     if suite:
         found = found.filter(version__suite__name=suite)
     if checkpoint:
@@ -62,10 +79,27 @@ def run_with_id(run_id: UUID) -> Run:
     return run
 
 
-def newest_completed(version: SuiteVersion, checkpoint_id: UUID) -> Run | None:
-    """The checkpoint's newest completed run on the version; None without one."""
-    found = runs(state=RunState.COMPLETED.value)
+def newest_completed(
+    version: SuiteVersion, checkpoint_id: UUID, *, imported: bool = True
+) -> Run | None:
+    """The checkpoint's newest completed run on the version; None without one.
+
+    `imported` False leaves out what another tool called and scored.
+    """
+    found = completed(imported=imported)
     return found.filter(version=version, checkpoint_id=checkpoint_id).first()
+
+
+def completed(*, imported: bool = True) -> QuerySet[Run]:
+    """Completed runs, newest first; `imported` False leaves imported ones out."""
+    found = runs(state=RunState.COMPLETED.value)
+    return found if imported else found.exclude(_IMPORTED)
+
+
+def is_imported(run: Run) -> bool:
+    """Whether another tool called the checkpoint: the run was imported, or re-grades one such."""
+    root = run.regraded_from or run
+    return root.source == RunSource.IMPORTED.value
 
 
 def completed_run(version: SuiteVersion, checkpoint: Checkpoint) -> Run:
@@ -89,18 +123,21 @@ def newest_open(version: SuiteVersion, checkpoint_id: UUID) -> Run | None:
 def progress(run: Run) -> Progress:
     """How far the run is now."""
     now = clock.now()
-    row = Run.objects.only("state", "n_expected", "started_at", "problem").get(pk=run.pk)
+    row = Run.objects.get(pk=run.pk)
     counted = Result.objects.filter(run=run).aggregate(
         done=Count("pk"),
         passed=Count("pk", filter=Q(state=ResultState.PASSED.value)),
         failed=Count("pk", filter=Q(state=ResultState.FAILED.value)),
         errored=Count("pk", filter=Q(state=ResultState.ERRORED.value)),
         refused=Count("pk", filter=Q(state=ResultState.REFUSED.value)),
+        skipped=Count("pk", filter=Q(state=ResultState.SKIPPED.value)),
         recent=Count("pk", filter=Q(recorded_at__gt=now - RATE_WINDOW)),
         cost_micros=Sum("cost_micros"),
+        grader_cost_micros=Sum("grader_cost_micros"),
+        n_grader_calls=Sum("n_grader_calls", default=0),
     )
     recent = counted.pop("recent")
-    running_s = (now - row.started_at).total_seconds() if row.started_at else 0.0
+    running_s = seconds_run(row, now)
     window_s = min(RATE_WINDOW.total_seconds(), running_s)
     per_second = recent / window_s if window_s > 0 else 0.0
     left = row.n_expected - counted["done"]
@@ -110,8 +147,71 @@ def progress(run: Run) -> Progress:
         per_second=per_second,
         eta_s=left / per_second if per_second else None,
         problem=row.problem,
+        ended_because=row.ended_because,
         **counted,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatedBeside:
+    """A number that an imported run's tool reported, beside what was computed here."""
+
+    name: str
+    stated: float | None
+    node: str | None
+    """The component whose mean it is; None: nothing that is computed here."""
+    ours: float | None
+    agrees: bool | None
+    """None when there is nothing to hold it against."""
+
+
+def stated_beside(run: Run) -> list[StatedBeside]:
+    """The stated numbers of an imported run; none of a run that was called here."""
+    means = dict(run.metrics.values_list("node", "mean"))
+    return [_beside(metric, means) for metric in run.origin.get("stated", ())]
+
+
+def _beside(metric: Mapping[str, Any], means: Mapping[str, float | None]) -> StatedBeside:
+    node, stated = metric["node"], metric["value"]
+    ours = means.get(node) if node is not None else None
+    comparable = node in means
+    near = None not in (stated, ours) and math.isclose(stated, ours, abs_tol=STATED_AGREES)
+    return StatedBeside(
+        name=metric["name"],
+        stated=stated,
+        node=node,
+        ours=ours,
+        agrees=(near or stated == ours) if comparable else None,
+    )
+
+
+def caps_of(run: Run) -> Caps:
+    """What the run may spend at most."""
+    return Caps(
+        most_cost_micros=run.most_cost_micros,
+        most_tokens=run.most_tokens,
+        most_seconds=run.most_seconds,
+    )
+
+
+def spent(run: Run) -> Spent:
+    """What the run's recorded results have cost."""
+    cost = ("cost_micros", "grader_cost_micros")
+    tokens = ("tokens_in", "tokens_out", "grader_tokens_in", "grader_tokens_out")
+    sums = Result.objects.filter(run=run).aggregate(
+        **{field: Sum(field, default=0) for field in (*cost, *tokens)}
+    )
+    return Spent(
+        cost_micros=sum(sums[field] for field in cost), tokens=sum(sums[field] for field in tokens)
+    )
+
+
+def seconds_run(run: Run, now: datetime) -> float:
+    """Since the run began, without its pauses."""
+    if run.started_at is None:
+        return 0.0
+    until = run.finished_at or run.paused_at or now
+    return max(0.0, (until - run.started_at).total_seconds() - run.paused_seconds)
 
 
 def results(run: Run) -> QuerySet[Result]:

@@ -101,6 +101,7 @@ def graded_case(case: Case) -> GradedCase:
         target=case.target,
         metadata=case.metadata,
         components=case.components,
+        graders=case.graders,
     )
 
 
@@ -116,6 +117,7 @@ def case_spec(case: Case) -> CaseSpec:
         cluster=case.cluster,
         source=CaseSource(case.source),
         request=case.request,
+        graders=case.graders,
     )
 
 

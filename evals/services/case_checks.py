@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from evals import components, graders
 from evals.formats.contract import CaseSpec, SuiteSpec
 from evals.formats.slipway import UNSTORABLE
 from evals.graders.contract import GraderSpecError
-from infra.errors import InvalidInput
+from evals.selectors import judges
+from infra.errors import InvalidInput, NotFound
 
 SUITE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}")
 LONGEST_LABEL = 200
@@ -33,6 +34,17 @@ def check_suite(name: str, suite: SuiteSpec) -> None:
         graders.check_spec(spec)
     for case in suite.cases:
         check_case(case, suite.graders, suite.components)
+    check_judges([*suite.graders, *(spec for case in suite.cases for spec in case.graders)])
+
+
+def check_judges(specs: Iterable[Mapping[str, Any]]) -> None:
+    """InvalidInput naming a judge's version that does not exist."""
+    for reference in dict.fromkeys(spec["judge"] for spec in judges.judge_specs(specs)):
+        try:
+            judges.version_named(reference)
+        except NotFound as unknown:
+            message = f"{unknown.message} Make it with `manage.py judge create`."
+            raise InvalidInput("no_such_judge", message) from unknown
 
 
 def check_case(
@@ -44,12 +56,12 @@ def check_case(
         raise InvalidInput("case_text", message)
     _check_messages(case)
     labels = set(case.components)
-    for spec in specs:
-        try:
-            labels |= set(graders.check_case(spec, case.graded()))
-        except GraderSpecError as error:
-            message = f"Case {case.case_id}, {error.field_name}: {error.problem}"
-            raise InvalidInput("case_target", message) from error
+    try:
+        for _, scored in graders.check_graded(specs, case.graded()):
+            labels |= set(scored)
+    except GraderSpecError as error:
+        message = f"Case {case.case_id}, {error.field_name}: {error.problem}"
+        raise InvalidInput("case_target", message) from error
     unknown = sorted(labels - set(declared))
     if unknown:
         message = (

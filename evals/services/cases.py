@@ -57,6 +57,7 @@ def _append(
     version = drafts.locked(draft)
     version.components = {**version.components, **components}
     case_checks.check_case(case, version.graders, version.components)
+    case_checks.check_judges(case.graders)
     if version.cases.filter(case_id=case.case_id).exists():
         message = f"{version} has a case {case.case_id!r} already: choose another id."
         raise InvalidInput("case_id_taken", message)
@@ -98,6 +99,7 @@ def case_from_feedback(
     target: Any,
     messages: Sequence[Mapping[str, Any]] | None = None,
     components: Sequence[str] = (),
+    graders: Sequence[Mapping[str, Any]] = (),
     case_id: str = "",
     cluster: str = "",
     publish: bool = False,
@@ -106,9 +108,9 @@ def case_from_feedback(
     """A case in the suite's next version, made from a partner's feedback, in one transaction.
 
     `messages` are what the checkpoint is asked, by default those of the kept transcript; the
-    suite's graders judge against `target`. The feedback is `in_suite` afterwards, and the case
-    keeps the way back to it. Publishing needs an editor of suites; whoever triages feedback may
-    add to the draft.
+    suite's graders, and the case's own, judge against `target`. The feedback is `in_suite`
+    afterwards, and the case keeps the way back to it. Publishing needs an editor of suites; whoever
+    triages feedback may add to the draft.
     """
     actor.must("make cases from feedback", *TRIAGERS)
     if publish:
@@ -118,6 +120,7 @@ def case_from_feedback(
         input=_asked(actor, feedback) if messages is None else messages,
         target=target,
         components=components,
+        graders=graders,
         cluster=cluster,
         source=CaseSource.FEEDBACK,
     )

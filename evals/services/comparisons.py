@@ -40,14 +40,15 @@ def compare(
     found = reads.comparisons().filter(input_digest=digest).first()
     if found is not None:
         return found
-    from releases.statistics.comparison import compare_nodes  # SciPy: only where numbers are made
+    from releases.statistics.comparison import compare_tables  # SciPy: only where numbers are made
 
     pairs = reads.paired(candidate_run, baseline_run)
-    nodes = compare_nodes(
-        pairs.nodes,
+    n_unshared = pairs.n_unshared
+    nodes = compare_tables(
+        {node: pairs.table(node) for node in pairs.nodes},
         suite_name=candidate_run.version.suite.name,
         margin=margin,
-        n_unshared=pairs.n_unshared,
+        n_unshared=n_unshared,
         confidence=confidence,
     )
     with transaction.atomic():
@@ -59,7 +60,7 @@ def compare(
                 "margin": margin,
                 "confidence": confidence,
                 "nodes": [_as_json(node) for node in nodes.values()],
-                "n_unmatched": pairs.n_unshared[""],
+                "n_unmatched": n_unshared[""],
                 "n_errored": pairs.n_errored,
                 "compared_at": clock.now(),
             },

@@ -186,6 +186,7 @@ def case_row(version: SuiteVersion, case: CaseSpec, position: int) -> Case:
         target=case.target,
         metadata=dict(case.metadata),
         request=dict(case.request),
+        graders=list(case.graders),
         components=list(case.components),
         cluster=case.cluster,
         source=case.source.value,

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, fields
 from datetime import timedelta
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from celery import current_app
 from django.db import IntegrityError, transaction
+from django.db.models import Count
 
 from evals import ordering
-from evals.models import Metric, Result, Run, Shard, SuiteVersion
-from evals.selectors import scores
+from evals.caps import Caps
+from evals.graders import external
+from evals.models import Metric, Result, Run, RunScores, RunSet, Shard, SuiteVersion
+from evals.selectors import model_endpoints, scores
+from evals.selectors.runs import caps_of
+from evals.services.health import measure_later
 from evals.states import RUN_TRANSITIONS, RunState, ShardState, VersionState
 from infra import audit, clock
 from infra.actors import Actor, system
-from infra.errors import InvalidInput, InvalidMove
+from infra.errors import InvalidInput, InvalidMove, Reason
 from infra.lifecycles import check_move
 from infra.roles import Role, Scope
 from releases.models import Checkpoint, Deployment
-from releases.selectors.checkpoints import active_deployments
+from releases.selectors.checkpoints import active_deployments, price_at
+
+if TYPE_CHECKING:
+    from evals.score_tables import ScoreTable
 
 STARTERS = (Role.ENGINEER, Role.EVAL_OWNER, Role.RELEASE_MANAGER)
 MOST_REPEATS = 100
@@ -28,6 +38,7 @@ MOST_SEED = 2**31 - 1
 ITEMS_PER_SHARD = 2_000
 MOST_SHARDS = 2
 RUN_SHARD = "evals.run_shard"
+CAPS = tuple(field.name for field in fields(Caps))
 # A queued shard is nudged again after this: its message may be lost.
 NUDGE_LASTS = timedelta(seconds=10)
 
@@ -41,16 +52,23 @@ def start_run(
     concurrency: int = 4,
     idempotency_key: str = "",
     seed: int = 1,
+    caps: Caps | None = None,
+    run_set: RunSet | None = None,
 ) -> Run:
     """A queued run of the checkpoint on the version; the one that exists for the same key.
 
-    Refused without an active deployment, on a draft, and for a key that named another run.
+    Refused without an active deployment, on a draft, for a key that named another run, and while
+    nothing answers for a model that a grader asks.
     """
     actor.must("start eval runs", *STARTERS, scope=Scope.RUN)
+    caps = caps or Caps()
     _check_numbers(repeats, concurrency, seed)
+    _check_caps(caps, checkpoint)
     if version.state != VersionState.PUBLISHED.value:
         message = f"{version} is a draft: publish it before running checkpoints on it."
         raise InvalidMove("version_is_draft", message)
+    refuse_external(version)
+    model_endpoints.endpoints_of(version)
     run = Run(
         version=version,
         checkpoint=checkpoint,
@@ -61,6 +79,8 @@ def start_run(
         n_expected=version.n_cases * repeats,
         started_by=actor.name,
         created_at=clock.now(),
+        run_set=run_set,
+        **asdict(caps),
     )
     found = _run_of_key(idempotency_key)
     if found is not None:
@@ -80,9 +100,19 @@ def start_run(
 def _begin(actor: Actor, run: Run) -> None:
     with transaction.atomic():
         run.save(force_insert=True)
-        _make_shards(run)
+        make_shards(run)
         after = {"n_expected": run.n_expected, "seed": run.seed, "repeats": run.repeats}
         audit.record(actor=actor, action="run.started", subject=run, after=after)
+
+
+def _check_caps(caps: Caps, checkpoint: Checkpoint) -> None:
+    problems = caps.problems()
+    if problems:
+        reasons = [Reason(code="bad_cap", sentence=sentence) for sentence in problems]
+        raise InvalidInput("bad_cap", " ".join(problems), reasons)
+    if caps.most_cost_micros is not None and price_at(checkpoint.pk, clock.now()) is None:
+        message = f"{checkpoint.name} has no price, so no cap on money can be kept: add a price."
+        raise InvalidMove("no_price", message)
 
 
 def cancel_run(*, actor: Actor, run: Run, reason: str) -> Run:
@@ -101,7 +131,7 @@ def fail_run(*, run_id: UUID, problem: str) -> None:
     """End a run that cannot go on, with the reason; nothing happens when it is over."""
     with transaction.atomic():
         row = Run.objects.select_for_update().get(pk=run_id)
-        if row.state not in (RunState.QUEUED, RunState.RUNNING):
+        if row.state not in (RunState.QUEUED, RunState.RUNNING, RunState.PAUSED):
             return
         row.problem = problem
         _end(row, RunState.FAILED)
@@ -118,6 +148,8 @@ def finish_run(*, run_id: UUID) -> bool:
             return False
         if Result.objects.filter(run=row).count() != row.n_expected:
             return False
+        table = scores.read_table(row)
+        keep_scores(row, table)
         Metric.objects.bulk_create(
             Metric(
                 run=row,
@@ -129,11 +161,24 @@ def finish_run(*, run_id: UUID) -> bool:
                 lo=mean.lo,
                 hi=mean.hi,
             )
-            for mean in scores.node_means(row).values()
+            for mean in scores.table_means(table, row.version.suite.name).values()
         )
         _end(row, RunState.COMPLETED)
+        measure_later()
         audit.record(actor=system("runner"), action="run.completed", subject=row)
     return True
+
+
+def keep_scores(run: Run, table: ScoreTable) -> None:
+    """Keep a completed run's scores as arrays, in the transaction that completes it."""
+    from evals import score_tables  # NumPy: only where numbers are made
+
+    counted = Result.objects.filter(run=run).order_by().values_list("state")
+    RunScores.objects.create(
+        run=run,
+        packed=score_tables.pack(table),
+        n_states=dict(counted.annotate(n=Count("pk"))),
+    )
 
 
 def send_shard(shard_id: UUID) -> None:
@@ -147,7 +192,17 @@ def _end(run: Run, state: RunState) -> None:
     check_move(RUN_TRANSITIONS, RunState(run.state), state, f"The run {run.pk}")
     run.state = state.value
     run.finished_at = clock.now()
-    run.save(update_fields=["state", "finished_at", "problem"])
+    if run.paused_at is not None:
+        run.paused_seconds += (run.finished_at - run.paused_at).total_seconds()
+        run.paused_at = None
+    run.save(update_fields=["state", "finished_at", "problem", "paused_at", "paused_seconds"])
+
+
+def refuse_external(version: SuiteVersion) -> None:
+    """Scores that only another tool gives can't be had by calling: not a run of errors alone."""
+    for spec in version.graders:
+        if spec["type"] == external.KIND:
+            raise InvalidMove("graded_elsewhere", f"{version}: its {external.told(spec)}.")
 
 
 def _check_numbers(repeats: int, concurrency: int, seed: int) -> None:
@@ -169,8 +224,12 @@ def _deployment_of(checkpoint: Checkpoint) -> Deployment:
     return found
 
 
-def _make_shards(run: Run) -> None:
+def make_shards(run: Run) -> None:
+    """The run's parts, each nudged after commit."""
     n_shards = min(-(-run.n_expected // ITEMS_PER_SHARD), MOST_SHARDS, run.concurrency)
+    if caps_of(run).is_spending:
+        # Only one process can say that the money is spent before the next call begins.
+        n_shards = 1
     for index, part in enumerate(ordering.slices(run.n_expected, n_shards)):
         shard = Shard.objects.create(
             run=run,
@@ -189,7 +248,7 @@ def _run_of_key(idempotency_key: str) -> Run | None:
 
 
 def _same_run(found: Run, wanted: Run) -> Run:
-    for field in ("version_id", "checkpoint_id", "repeats", "seed"):
+    for field in ("version_id", "checkpoint_id", "repeats", "seed", *CAPS):
         if getattr(found, field) != getattr(wanted, field):
             message = (
                 f"The key {found.idempotency_key!r} started run {found.pk} ({found}), which "

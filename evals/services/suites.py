@@ -12,6 +12,7 @@ from evals.formats.contract import SuiteSpec
 from evals.models import Suite, SuiteVersion
 from evals.selectors import suites as reads
 from evals.services import case_checks, drafts
+from evals.services.health import measure_later
 from infra import audit, clock, people
 from infra.actors import Actor
 from infra.errors import InvalidInput
@@ -69,7 +70,9 @@ def renew_suite(*, actor: Actor, suite: Suite, review_by: date, reason: str) -> 
     with transaction.atomic():
         row = Suite.objects.select_for_update().get(pk=suite.pk)
         before, row.review_by = {"review_by": row.review_by}, review_by
-        row.save(update_fields=["review_by"])
+        row.reviewed_at = clock.now()
+        row.save(update_fields=["review_by", "reviewed_at"])
+        measure_later()
         after = {"review_by": review_by}
         audit.record(
             actor=actor,

@@ -23,7 +23,9 @@ PAGES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         (
             ("Compare", "difference", "console-compare"),
             ("Suites", "checklist", "console-suites"),
+            ("Frontier", "trending_up", "console-frontier"),
             ("Runs", "play_circle", "console-runs"),
+            ("Judges", "balance", "console-judges"),
         ),
     ),
     (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -151,6 +151,8 @@ def _label(form: Form, field: str) -> str:
     return str(form[field].label) if field in form.fields else "Form"
 
 
-def page_of(request: HttpRequest, rows: QuerySet[Any], size: int = 50) -> PageOfRows:
-    """The page of rows that `?page=` asks for; the nearest one when there is no such page."""
-    return Paginator(rows, size).get_page(request.GET.get("page"))
+def page_of(
+    request: HttpRequest, rows: QuerySet[Any] | Sequence[Any], size: int = 50, name: str = "page"
+) -> PageOfRows:
+    """The page of rows that `?page=` (or `name`) asks for; the nearest one when there is none."""
+    return Paginator(rows, size).get_page(request.GET.get(name))

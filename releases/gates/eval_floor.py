@@ -45,6 +45,7 @@ class EvalFloor:
             "critical_nodes": options.NODES,
             "block_on": options.BLOCK_ON,
             "confidence": options.CONFIDENCE,
+            "allow_imported": options.ALLOW_IMPORTED,
         },
         required=["suite", "at_least"],
     )
@@ -112,6 +113,8 @@ def _against_floor(gate: Gate, node: Mapping[str, Any], label: str, name: str) -
     if outcome is Outcome.INCONCLUSIVE and mean < floor and gate.options.get("block_on") == "worse":
         outcome, code, clause = Outcome.FAIL, "below_floor", "its mean is below the floor"
     numbers = mean_sentence(name, mean, lo, hi, n, confidence)
+    note = node.get("note")
+    numbers += f" [{note}]" if isinstance(note, str) and note else ""
     sentence = f"{numbers}, floor {100 * floor:.4g}%: {clause}"
     return _Node(label=label, n=n, mean=mean, outcome=outcome, code=code, sentence=sentence)
 

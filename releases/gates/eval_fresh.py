@@ -18,7 +18,7 @@ _ANSWERS = {
     ),
     SuiteHealth.EXPIRED: (
         Outcome.INCONCLUSIVE,
-        "is past its review date: its owner renews it, or this gate is waived",
+        "has expired: its owner renews it, or this gate is waived",
     ),
 }
 

@@ -1,7 +1,7 @@
 """`eval_improvement`: is the candidate better than the baseline somewhere that counts? Pure.
 
 Several nodes are several chances to look better by luck, so one of them counts as better only
-after Holm over all that were named.
+after Holm over all that were named, and several variants tried on one suite are as many chances.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ class EvalImprovement:
             "block_on": options.BLOCK_ON,
             "anchor": ANCHOR,
             "confidence": options.CONFIDENCE,
+            "allow_imported": options.ALLOW_IMPORTED,
         },
         required=["suite", "baseline"],
     )
@@ -61,7 +62,7 @@ class EvalImprovement:
         found = reading.table(observed, "nodes")
         asked = list(dict.fromkeys(gate.options.get("nodes", (ROOT,))))
         alone = list(dict.fromkeys(gate.options.get("must_prove", ())))
-        findings = _on_named(_named(found, asked, terms))
+        findings = _on_named(_named(found, asked, terms, _n_tried(observed)))
         findings += [_on_must_prove(nodes.proven(found, label, terms)) for label in alone]
         known = {*asked, *alone}
         guards = [
@@ -75,17 +76,24 @@ class EvalImprovement:
         return concluded(findings, observed, required)
 
 
-def _named(found: Mapping[str, Any], labels: list[str], terms: Terms) -> list[ComparedNode]:
-    """The named nodes; one that is better on its own alone is not, where several were named."""
+def _n_tried(observed: Mapping[str, Any]) -> int:
+    """Variants tried on the suite; 1 in evidence from before they were counted."""
+    return max(1, reading.count(observed, "n_tried")) if "n_tried" in observed else 1
+
+
+def _named(
+    found: Mapping[str, Any], labels: list[str], terms: Terms, n_tried: int
+) -> list[ComparedNode]:
+    """The named nodes; better on its own is not enough among several nodes, or several tries."""
     compared = [nodes.proven(found, label, terms) for label in labels]
-    if len(compared) == 1:
+    if len(compared) == n_tried == 1:
         return compared
     judged = [node for node in compared if node.verdict not in _UNJUDGED]
     chances = [nodes.p_better(nodes.node_found(found, n.label, terms)) for n in judged]
     adjusted = dict(zip([n.label for n in judged], holm(chances).adjusted, strict=True))
     return [
-        nodes.weakened(node, Verdict.INCONCLUSIVE, _by_luck(len(judged)))
-        if node.verdict is Verdict.BETTER and adjusted[node.label] >= terms.alpha
+        nodes.weakened(node, Verdict.INCONCLUSIVE, _by_luck(len(judged), n_tried))
+        if node.verdict is Verdict.BETTER and adjusted[node.label] * n_tried >= terms.alpha
         else node
         for node in compared
     ]
@@ -94,8 +102,10 @@ def _named(found: Mapping[str, Any], labels: list[str], terms: Terms) -> list[Co
 _UNJUDGED = frozenset({Verdict.INSUFFICIENT, Verdict.INVALID})
 
 
-def _by_luck(n_nodes: int) -> str:
-    return f"better on its own, but not among {n_nodes} named nodes (Holm)"
+def _by_luck(n_nodes: int, n_tried: int) -> str:
+    among = [f"{n_nodes} named nodes (Holm)"] if n_nodes > 1 else []
+    among += [f"{n_tried} variants tried"] if n_tried > 1 else []
+    return f"better on its own, but not among {' and '.join(among)}"
 
 
 def _on_named(compared: list[ComparedNode]) -> list[Finding]:

@@ -33,6 +33,7 @@ class EvalNoRegression:
             "block_on": options.BLOCK_ON,
             "anchor": ANCHOR,
             "confidence": options.CONFIDENCE,
+            "allow_imported": options.ALLOW_IMPORTED,
         },
         required=["suite", "baseline", "margin"],
     )

@@ -120,7 +120,7 @@ def _probability(node: Mapping[str, Any], key: str) -> float:
 def _compared(node: Mapping[str, Any], label: str, verdict: Verdict, terms: Terms) -> ComparedNode:
     known = verdict not in (Verdict.INSUFFICIENT, Verdict.INVALID)
     doubt = node.get("doubt")
-    settle = node.get("cases_to_settle")
+    settle, note = node.get("cases_to_settle"), node.get("note")
     facts = ComparedFacts(
         name=label or terms.suite,
         n=reading.count(node, "n"),
@@ -134,5 +134,6 @@ def _compared(node: Mapping[str, Any], label: str, verdict: Verdict, terms: Term
         cases_to_settle=settle if isinstance(settle, int) else None,
         is_hopeless=node.get("is_hopeless") is True,
         doubt=doubt if isinstance(doubt, str) and doubt else None,
+        note=note if isinstance(note, str) and note else None,
     )
     return ComparedNode(label=label, verdict=verdict, facts=facts)

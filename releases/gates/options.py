@@ -21,6 +21,10 @@ NODES: Schema = {"type": "array", "items": {"type": "string", "minLength": 1}, "
 MARGIN: Schema = {"type": "number", "minimum": 0, "maximum": 1}
 CONFIDENCE: Schema = {"type": "number", "minimum": 0.5, "exclusiveMaximum": 1}
 BLOCK_ON: Schema = {"enum": ["regression", "worse"]}
+ALLOW_IMPORTED: Schema = {
+    "type": "boolean",
+    "description": "Whether runs that another tool made and scored may admit; false by default.",
+}
 BASELINE: Schema = {
     "oneOf": [
         {

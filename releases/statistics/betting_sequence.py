@@ -1,7 +1,7 @@
 """Mean of bounded values, valid at every look: hedged betting."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,40 +17,104 @@ class _Bets:
     """Values in 0..1 in the order they came, with the stakes fixed before each of them."""
 
     values: Floats
+    weights: Floats
     stakes: Floats
 
     def log_wealth_above(self, m: float) -> float:
         """Return the wealth of betting that the mean exceeds m; falls as m rises."""
         stakes = np.minimum(self.stakes, 0.5 / m) if m > 0 else self.stakes
-        return math.log(0.5) + float(np.sum(np.log1p(stakes * (self.values - m))))
+        return math.log(0.5) + float(np.sum(np.log1p(stakes * (self.values - m * self.weights))))
+
+    def mirrored(self) -> "_Bets":
+        """Return the same bets on one minus the values."""
+        return _Bets(values=self.weights - self.values, weights=self.weights, stakes=self.stakes)
 
 
-def bounded_mean_sequence(u: Sequence[float] | Floats, confidence: float = 0.95) -> AnytimeInterval:
-    """Return the interval of the mean of u, shape (n,), in 0..1, in the order the values came.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundedSequence:
+    """All that a sequence of bounded values says at this look, valid at every look."""
 
-    The cases must have been run in random order. Raises ValueError naming the field.
-    Source: Waudby-Smith and Ramdas 2024, Theorem 3.
+    bets: _Bets
+    alpha: float
+
+    @property
+    def interval(self) -> AnytimeInterval:
+        """The interval of the mean."""
+        return AnytimeInterval(
+            lo=_lower(self.bets, self.alpha), hi=1 - _lower(self.bets.mirrored(), self.alpha)
+        )
+
+    def p_above(self, m: float) -> float:
+        """Return the always-valid p for "the mean is above m", m in 0..1."""
+        return min(1.0, math.exp(-self.bets.log_wealth_above(m)))
+
+    def p_below(self, m: float) -> float:
+        """Return the always-valid p for "the mean is below m", m in 0..1."""
+        return min(1.0, math.exp(-self.bets.mirrored().log_wealth_above(1 - m)))
+
+
+def bounded_sequence(
+    u: Sequence[float] | Floats,
+    cluster: Sequence[Hashable] | None = None,
+    largest: int | None = None,
+    confidence: float = 0.95,
+) -> BoundedSequence:
+    """Return what values in 0..1, shape (n,), say of their mean, in the order they came.
+
+    Clusters come whole and in random order; `largest` is the size of the largest one of the whole
+    suite, known beforehand. Raises ValueError naming the field. Source: section 2c.
     """
     values = inputs.numbers("u", u, at_least=0.0, at_most=1.0)
-    return _interval(values, confidence)
+    alpha = 1 - inputs.confidence_level(confidence)
+    sums, weights = _by_cluster(values, cluster, largest)
+    bets = _Bets(values=sums, weights=weights, stakes=_stakes(sums, alpha))
+    return BoundedSequence(bets=bets, alpha=alpha)
 
 
-def paired_delta_sequence(d: Sequence[float] | Floats, confidence: float = 0.95) -> AnytimeInterval:
+def _by_cluster(
+    values: Floats, cluster: Sequence[Hashable] | None, largest: int | None
+) -> tuple[Floats, Floats]:
+    """Return the sum and the size of each cluster in the order of its first value, over largest."""
+    if cluster is None:
+        return values, np.ones(len(values))
+    codes = inputs.cluster_codes("cluster", cluster, len(values))
+    order = {code: i for i, code in enumerate(dict.fromkeys(codes.tolist()))}
+    places = np.array([order[code] for code in codes.tolist()])
+    sizes = np.bincount(places).astype(np.float64)
+    most = inputs.count("largest", largest if largest is not None else int(sizes.max()), at_least=1)
+    if sizes.max() > most:
+        raise ValueError(f"largest: is {most}, but a cluster has {int(sizes.max())} values")
+    return np.bincount(places, weights=values) / most, sizes / most
+
+
+def bounded_mean_sequence(
+    u: Sequence[float] | Floats,
+    confidence: float = 0.95,
+    cluster: Sequence[Hashable] | None = None,
+    largest: int | None = None,
+) -> AnytimeInterval:
+    """Return the interval of the mean of u, shape (n,), in 0..1, in the order the values came.
+
+    The cases must have been run in random order, clusters whole; see `bounded_sequence`. Raises
+    ValueError naming the field. Source: Waudby-Smith and Ramdas 2024, Theorem 3.
+    """
+    return bounded_sequence(u, cluster, largest, confidence).interval
+
+
+def paired_delta_sequence(
+    d: Sequence[float] | Floats,
+    confidence: float = 0.95,
+    cluster: Sequence[Hashable] | None = None,
+    largest: int | None = None,
+) -> AnytimeInterval:
     """Return the interval of the mean difference d, shape (n,), in -1..1, in the order they came.
 
-    The cases must have been run in random order. Raises ValueError naming the field.
+    The cases must have been run in random order, clusters whole. Raises ValueError naming the
+    field.
     """
     values = inputs.numbers("d", d, at_least=-1.0, at_most=1.0)
-    inner = _interval((values + 1) / 2, confidence)
+    inner = bounded_sequence((values + 1) / 2, cluster, largest, confidence).interval
     return AnytimeInterval(lo=2 * inner.lo - 1, hi=2 * inner.hi - 1)
-
-
-def _interval(values: Floats, confidence: float) -> AnytimeInterval:
-    alpha = 1 - inputs.confidence_level(confidence)
-    stakes = _stakes(values, alpha)
-    lo = _lower(_Bets(values=values, stakes=stakes), alpha)
-    hi = 1 - _lower(_Bets(values=1 - values, stakes=stakes), alpha)
-    return AnytimeInterval(lo=lo, hi=hi)
 
 
 def _stakes(values: Floats, alpha: float) -> Floats:

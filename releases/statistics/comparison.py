@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from releases.statistics import inputs, planning
 from releases.statistics.multiplicity import holm
 from releases.statistics.node_verdict import ROOT, JudgedNode, judge_node
-from releases.statistics.paired_cases import Method, PairedCase, case_table
+from releases.statistics.paired_cases import CaseTable, Method, PairedCase, case_table
 from releases.statistics.verdicts import Verdict
 from releases.statistics.wording import ComparedFacts, comparison_sentence
 
@@ -85,15 +85,33 @@ def compare_nodes(
     Verdicts are capped by missing cases (over 5%, uneven, or able to change them) and invalid when
     fewer than 80% of the cases are shared. Raises ValueError naming the field.
     """
+    return compare_tables(
+        {node: case_table(node, cases) for node, cases in nodes.items()},
+        suite_name=suite_name,
+        margin=margin,
+        n_unshared=n_unshared,
+        confidence=confidence,
+    )
+
+
+def compare_tables(
+    tables: Mapping[str, CaseTable],
+    *,
+    suite_name: str,
+    margin: float,
+    n_unshared: Mapping[str, int] | None = None,
+    confidence: float = 0.95,
+) -> dict[str, NodeComparison]:
+    """As compare_nodes, from cases that are averaged already: arrays of scores in 0..1 a node."""
     limit = inputs.number("margin", margin, at_least=0.0, at_most=1.0)
     level = inputs.confidence_level(confidence)
     unshared = n_unshared or {}
-    stray = sorted(set(unshared) - set(nodes))
+    stray = sorted(set(unshared) - set(tables))
     if stray:
         raise ValueError(f"n_unshared: there is no node {stray[0]!r}")
     judged = [
-        judge_node(node, case_table(node, cases), unshared.get(node, 0), limit, level)
-        for node, cases in nodes.items()
+        judge_node(node, table, unshared.get(node, 0), limit, level)
+        for node, table in tables.items()
     ]
     family = _holm_over_slices(judged)
     return {one.node: _node_comparison(one, family, suite_name, limit, level) for one in judged}

@@ -57,7 +57,9 @@ def ppi_mean(
     rest = inputs.numbers("judge_rest", judge_rest, min_count=0)
     inputs.same_length("judge", f, "human", len(y))
     weight = (
-        _weight(y, f, rest) if lam is None else inputs.number("lam", lam, at_least=0, at_most=1)
+        prediction_weight(y, f, rest)
+        if lam is None
+        else inputs.number("lam", lam, at_least=0, at_most=1)
     )
     if weight and len(rest) < 2:
         raise ValueError("judge_rest: needs at least two values for a judge with weight")
@@ -109,7 +111,8 @@ def rogan_gladen(
     return CorrectedRate(est=_clip(est), lo=_clip(center - half), hi=_clip(center + half))
 
 
-def _weight(y: Floats, f: Floats, rest: Floats) -> float:
+def prediction_weight(y: Floats, f: Floats, rest: Floats) -> float:
+    """Return PPI++'s weight of the judge, 0..1; 0 without further cases or for a constant judge."""
     if len(rest) == 0:
         return 0.0
     variance = float(np.append(f, rest).var(ddof=1))

@@ -62,6 +62,8 @@ _MISSING = (
     "candidate_scores_where_baseline_missing missing_both"
 )
 _LABELS = "judge_passes judged true_pos positives true_neg negatives"
+_BORROWED = "judge true_pos positives true_neg negatives"
+_JUDGED = "human judge judge_rest"
 
 METHODS: dict[str, Method] = {
     "paired_delta": _method(
@@ -110,10 +112,10 @@ METHODS: dict[str, Method] = {
         "rate_sequence.quantile_sequence", "values q n_opt", "lo hi", "confidence"
     ),
     "bounded_mean_sequence": _method(
-        "betting_sequence.bounded_mean_sequence", "u", "lo hi", "confidence"
+        "betting_sequence.bounded_mean_sequence", "u", "lo hi", "confidence cluster largest"
     ),
     "paired_delta_sequence": _method(
-        "betting_sequence.paired_delta_sequence", "d", "lo hi", "confidence"
+        "betting_sequence.paired_delta_sequence", "d", "lo hi", "confidence cluster largest"
     ),
     "mean_sequence": _method(
         "mean_sequence.mean_sequence", "mean sd n n_opt", "lo hi", "confidence"
@@ -150,6 +152,18 @@ METHODS: dict[str, Method] = {
         "judge_correction.ppi_mean", "human judge judge_rest", "est lo hi lam", "lam"
     ),
     "rogan_gladen": _method("judge_correction.rogan_gladen", _LABELS, "est lo hi"),
+    "judged_mean": _method(
+        "judged.judged_mean", _JUDGED, "est lo hi se lam", "cluster cluster_rest confidence"
+    ),
+    "judged_delta": _method(
+        "judged.judged_delta", _JUDGED, "est lo hi se lam", "cluster cluster_rest confidence"
+    ),
+    "borrowed_mean": _method(
+        "judged.borrowed_mean", _BORROWED, "est lo hi se", "cluster confidence"
+    ),
+    "borrowed_delta": _method(
+        "judged.borrowed_delta", _BORROWED, "est lo hi se", "cluster confidence"
+    ),
     "feedback_rate": _method(
         "feedback.feedback_rate", "count requests", "rate lo hi", "confidence"
     ),

@@ -80,6 +80,32 @@ def saturation_date(
     return SaturationDate(slope_per_day=trend.b, se_slope=se_slope, date=date, lo=lo, hi=hi)
 
 
+def jump_above_trend(
+    t: Sequence[float] | Floats,
+    s: Sequence[float] | Floats,
+    se: Sequence[float] | Floats,
+    c: float,
+) -> float:
+    """Return how far the last score lies above the trend of those before it, in standard errors.
+
+    Shapes (n,) with at least 4 checkpoints, as for `saturation_date`; on the logit scale below the
+    ceiling `c`. A prompt to look at the checkpoint, never a verdict. Raises ValueError naming the
+    field.
+    """
+    days = inputs.numbers("t", t, min_count=MIN_CHECKPOINTS)
+    scores = inputs.numbers("s", s, at_least=0.0, at_most=1.0)
+    errors = inputs.numbers("se", se, at_least=0.0)
+    ceiling = inputs.number("c", c, above=0.0, at_most=1.0)
+    if not np.all(errors > 0):
+        raise ValueError("se: must all be above 0")
+    trend = _trend(days[:-1], scores[:-1], errors[:-1], ceiling)
+    u = float(np.clip(scores[-1] / ceiling, CLIP, 1 - CLIP))
+    own = (float(errors[-1]) / (ceiling * u * (1 - u))) ** 2
+    day = float(days[-1])
+    spread = trend.v_aa + 2 * day * trend.v_ab + day**2 * trend.v_bb + own
+    return (_logit(u) - trend.a - trend.b * day) / math.sqrt(spread)
+
+
 def _trend(t: Floats, s: Floats, se: Floats, c: float) -> _Trend:
     u = np.clip(s / c, CLIP, 1 - CLIP)
     y = np.log(u / (1 - u))

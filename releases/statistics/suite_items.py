@@ -36,7 +36,8 @@ class ScoreCeiling:
 def item_discrimination(passes: Sequence[Sequence[float]]) -> Discrimination:
     """Correlate each case with the mean of the others; rows are checkpoints, columns cases.
 
-    A hint list only until there are 20 rows. Raises ValueError naming the field.
+    A case is passed (1), failed (0), or graded in between. A hint list only until there are 20
+    rows. Raises ValueError naming the field.
     """
     table = _table(passes)
     if min(table.shape) < 2:
@@ -48,6 +49,7 @@ def item_discrimination(passes: Sequence[Sequence[float]]) -> Discrimination:
 def live_share(passes: Sequence[Sequence[float]], last: int) -> LiveShare:
     """Return the share of live cases over the last rows; rows are checkpoints, oldest first.
 
+    A case is passed (1), failed (0), or graded in between; graded ones are live.
     Raises ValueError naming the field.
     """
     table = _table(passes)
@@ -76,7 +78,10 @@ def _table(passes: Sequence[Sequence[float]]) -> Floats:
     given = inputs.listed("passes", passes)
     if len(given) == 0:
         raise ValueError("passes: needs at least one checkpoint")
-    rows = [inputs.choices(f"passes[{i}]", row, (0.0, 1.0)) for i, row in enumerate(given)]
+    rows = [
+        inputs.numbers(f"passes[{i}]", row, at_least=0.0, at_most=1.0)
+        for i, row in enumerate(given)
+    ]
     for i, row in enumerate(rows):
         if row.size != rows[0].size:
             raise ValueError(f"passes[{i}]: needs {rows[0].size} cases, got {row.size}")

@@ -37,6 +37,8 @@ class ComparedFacts:
     """Whether no reasonable number of cases would settle it."""
     doubt: str | None = None
     """Why the verdict is weaker than the interval, as a clause; None when it is not."""
+    note: str | None = None
+    """Where the numbers come from when they are not the scores alone; None when they are."""
 
 
 def comparison_sentence(facts: ComparedFacts, action: str | None = None) -> str:
@@ -46,7 +48,8 @@ def comparison_sentence(facts: ComparedFacts, action: str | None = None) -> str:
     if facts.verdict == Verdict.INSUFFICIENT:
         return f"{facts.name}: {_too_few(facts)}, too few to judge"
     done = action or default_action(facts.verdict)
-    return f"{facts.name}: {_numbers(facts)}, {_clause(facts)}: {done}"
+    note = f" [{facts.note}]" if facts.note else ""
+    return f"{facts.name}: {_numbers(facts)}{note}, {_clause(facts)}: {done}"
 
 
 def default_action(verdict: Verdict) -> str:

@@ -13,9 +13,12 @@ from alpha.services import findings, grants, keys, partners
 from alpha.services.findings import Weakness
 from alpha.states import FeedbackState
 from evals import outputs
-from evals.models import Comparison, Result, Run, SuiteVersion
+from evals.models import Comparison, Result, Run, RunSet, SuiteVersion
+from evals.services import calibrations, judges, labels, run_sets
 from evals.services import runs as run_services
+from evals.services.calibrations import Verdict
 from evals.services.comparisons import compare
+from evals.services.judges import JudgeSpec
 from evals.states import ResultState, RunState, ShardState
 from infra import clock, people
 from infra.ids import uuid7
@@ -50,6 +53,8 @@ class World:
     run: Run
     running: Run
     comparison: Comparison
+    night: RunSet
+    evening: RunSet
     waiting: Promotion
     partner: Partner
     feedback: Feedback
@@ -81,6 +86,7 @@ def build(folder: Path) -> World:
     )
     partner = _partner(cast, alpha)
     feedback = _feedback(cast, partner)
+    _judge(cast, new)
     return World(
         cast=cast,
         incumbent=incumbent,
@@ -92,12 +98,24 @@ def build(folder: Path) -> World:
         run=new,
         running=running,
         comparison=compare(candidate_run=new, baseline_run=old),
+        night=_run_set(incumbent, new, "nightly"),
+        evening=_run_set(incumbent, running, "evening"),
         waiting=waiting,
         partner=partner,
         feedback=feedback,
         finding=_finding(cast, feedback),
         login=superuser,
     )
+
+
+def _run_set(baseline: Checkpoint, run: Run, name: str) -> RunSet:
+    """A set of that one run, reported when it is over."""
+    made = RunSet.objects.create(
+        name=name, baseline=baseline, margin=0.05, started_by="Eve", created_at=clock.now()
+    )
+    Run.objects.filter(pk=run.pk).update(run_set=made)
+    run_sets.report_on(made.pk)
+    return made
 
 
 def _superuser() -> User:
@@ -162,6 +180,31 @@ def _result(run: Run, case: Any, right: bool) -> Result:
         latency_ms=210.0,
         recorded_at=clock.now(),
     )
+
+
+def _judge(cast: Cast, run: Run) -> None:
+    """A judge that people labelled some answers for."""
+    version = judges.make_version(
+        actor=cast.eval_owner,
+        spec=JudgeSpec(
+            name="tone",
+            question=f"Is the answer kind? {CANARY}",
+            choices={"good": 1.0, "bad": 0.0},
+            model="judge-model",
+            prompt=[{"role": "user", "content": "Is this kind? {{sample.output_text}}"}],
+            owner="eval_owner@example.org",
+        ),
+    ).version
+    items = labels.draw_items(actor=cast.eval_owner, judge=version.judge, run=run, n_cases=30)
+    for at, item in enumerate(items[:12]):
+        choice = "bad" if at % 3 else "good"
+        for actor in (cast.eval_owner, cast.engineer):
+            labels.give_label(actor=actor, item=item, choice=choice)
+    verdicts = [
+        Verdict(item=item, choice="bad" if at % 4 else "good") for at, item in enumerate(items[:12])
+    ]
+    calibrations.keep_verdicts(version, verdicts)
+    calibrations.calibrate(actor=cast.eval_owner, version=version)
 
 
 def _codename(stage: Stage) -> None:

@@ -13,7 +13,7 @@ from django.core.management import call_command
 
 from evals import formats
 from evals.models import Run, SuiteVersion
-from evals.services import runs
+from evals.services import health, runs
 from releases.models import Checkpoint
 from tests import builders as cast
 from tests.evals import builders
@@ -112,9 +112,12 @@ def test_health_says_what_is_constant(upstream: Upstream) -> None:
     version = builders.published(12)
     for name in ("chat-nano-1", "chat-nano-2"):
         builders.execute(builders.start(version, builders.served(upstream.base_url, name)))
+    assert told("suite", "health", "echo")["state"] == "fresh", "nothing was measured yet"
+    health.measure_due()
     found = told("suite", "health", "echo")
-    assert (found["state"], found["n_constant"], found["n_checkpoints"]) == ("fresh", 12, 2)
-    assert "12 of 12 cases are constant over 2 checkpoints" in said("suite", "health", "echo")
+    assert (found["state"], found["n_constant"], found["n_checkpoints"]) == ("saturated", 12, 2)
+    text = said("suite", "health", "echo")
+    assert "chat nano, 2 checkpoints: saturated" in text and "12 of 12 cases are constant" in text
 
 
 def test_json_may_stand_before_the_action_or_after_it() -> None:
@@ -165,3 +168,17 @@ def test_waiting_for_a_completed_run_prints_its_means(upstream: Upstream) -> Non
     lines = said(*words).splitlines()
     assert "completed 12/12, 0 failed, 0 errored" in lines
     assert any(line.startswith("  echo, whole suite") and "100.0%" in line for line in lines)
+
+
+def test_import_takes_the_first_cases_and_a_length_of_answers(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    cast.cast()
+    file = Path(__file__).parent / "formats/data/input_data.jsonl"
+    words = ("suite", "import", "ifeval", str(file), "--name", "few", "--by", "eval_owner")
+    made = told(*words, "--limit", "2", "--max-tokens", "256")
+    assert (made["n_cases"], len(made["components"])) == (2, 8)
+    assert SuiteVersion.objects.get().request == {"max_tokens": 256}
+    with pytest.raises(SystemExit):
+        call_command(*words, "--limit", "0")
+    assert "--limit is 0: write 1 or more" in capsys.readouterr().err

@@ -8,8 +8,12 @@ from typing import Any
 import pytest
 
 from evals.evidence import EvalEvidence
+from evals.formats.results import ResultSpec, RunLog
+from evals.graders.contract import ComponentGrade
 from evals.models import Run, SuiteVersion
 from evals.services import suites
+from evals.services.run_imports import import_run
+from evals.states import ResultState
 from infra import clock
 from releases.gates.contract import Evidence, Gate, Subject, Verdict
 from releases.gates.judgement import judge_gate
@@ -167,3 +171,55 @@ def test_an_expired_suite_lets_nothing_pass(story: Story) -> None:
         verdict = story.judge("eval_floor", at_least=0.1)
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert story.judge("eval_fresh").outcome is Outcome.PASS
+
+
+def imported(story: Story, checkpoint: Checkpoint) -> Run:
+    """The checkpoint's run as another tool's log of the same suite; every answer right."""
+    spec = builders.suite_spec(story.version.n_cases)
+    results = [
+        ResultSpec(
+            case_id=case.case_id,
+            state=ResultState.PASSED,
+            score=1.0,
+            components={case.components[0]: ComponentGrade(score=1.0)},
+        )
+        for case in spec.cases
+    ]
+    log = RunLog(suite=spec, model="another", results=results)
+    return import_run(
+        actor=builders.DEMO, log=log, checkpoint=checkpoint, format_name="inspect"
+    ).run
+
+
+def test_imported_evidence_does_not_admit_unasked(story: Story) -> None:
+    imported(story, story.new)
+    verdict = story.judge("eval_floor", at_least=0.5)
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert "new has only an imported run on echo@1" in verdict.sentence
+    assert "allow_imported: true" in verdict.sentence
+    allowed = story.judge("eval_floor", at_least=0.5, allow_imported=True)
+    assert allowed.outcome is Outcome.PASS
+    assert "(the run of new was imported, not made here)" in allowed.sentence
+
+
+def test_a_newer_imported_run_does_not_displace_our_own(story: Story) -> None:
+    own = story.run(story.new, *range(30))
+    newer = imported(story, story.new)
+    observed = story.gather("eval_floor", at_least=0.5).observed
+    assert observed is not None and observed["run_id"] == str(own.pk)
+    observed = story.gather("eval_floor", at_least=0.5, allow_imported=True).observed
+    assert observed is not None and observed["run_id"] == str(newer.pk)
+
+
+def test_an_imported_baseline_is_no_baseline_unasked(story: Story) -> None:
+    story.run(story.new)
+    imported(story, story.old)
+    options = {"baseline": {"checkpoint": "old"}, "margin": 0.1}
+    verdict = story.judge("eval_no_regression", **options)
+    assert (verdict.outcome, "old has only an imported run" in verdict.sentence) == (
+        Outcome.INCONCLUSIVE,
+        True,
+    )
+    allowed = story.judge("eval_no_regression", allow_imported=True, **options)
+    assert allowed.outcome is Outcome.PASS
+    assert "the run of old was imported" in allowed.sentence

@@ -64,7 +64,7 @@ stages:
     approvals: {required: 2, groups: [release-managers]}
 """
 N_CASES = 40
-JUDGE = {"type": "judge", "model": "judge", "version": 3}
+JUDGE = {"type": "house-judge", "model": "judge", "version": 3}
 ON_SQL = ("floor", "no-worse", "fresh", "looks")
 
 
@@ -85,7 +85,7 @@ def taken_back() -> Iterator[None]:
 class Judge:
     """A grader with a version, as another package would install it."""
 
-    name = "judge"
+    name = "house-judge"
     SCHEMA: Mapping[str, Any] = {
         "type": "object",
         "properties": {"model": {"type": "string"}, "version": {"type": "integer"}},

@@ -58,6 +58,7 @@ class Upstream:
         self.delay_s = delay_s
         self.rules: list[Rule] = []
         self.bodies: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
         self.asked: Counter[str] = Counter()
         self.most_at_once = 0
         self._at_once = 0
@@ -113,6 +114,7 @@ class Upstream:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
+                upstream.headers.append({k.lower(): v for k, v in self.headers.items()})
                 length = int(self.headers["Content-Length"])
                 reply = upstream.answer(json.loads(self.rfile.read(length)))
                 try:

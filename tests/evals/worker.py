@@ -28,6 +28,11 @@ run_shard(sys.argv[1])
 """
 
 
+def state_dir() -> str:
+    """The state folder of the worker, which is this session's."""
+    return os.environ["SLIPWAY_STATE_DIR"]
+
+
 def begin(shard_id: UUID, database: str) -> subprocess.Popen[str]:
     """The process, past its start-up and about to claim the shard."""
     environment = {

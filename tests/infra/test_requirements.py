@@ -39,7 +39,10 @@ def imported(*folders: str) -> dict[str, Path]:
                 names = [node.module or ""]
             else:
                 continue
-            found.update({name.split(".")[0]: path for name in names})
+            # A program that is run by its path imports the files beside it by their bare names.
+            beside = {file.stem for file in path.parent.glob("*.py")}
+            top = {name.split(".")[0] for name in names} - beside
+            found.update(dict.fromkeys(top, path))
     return {k: v for k, v in found.items() if k not in OURS and k not in sys.stdlib_module_names}
 
 

@@ -1,9 +1,14 @@
-"""`ifeval`: verifiable instructions, each family of rules a component, strict or loose."""
+"""`ifeval`: verifiable instructions, each family or each rule a component, strict or loose.
+
+With `mode: both` an answer is judged twice: `strict` and `loose` say whether every rule is followed
+(the paper's prompt-level accuracies), the components below them which.
+"""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -16,6 +21,7 @@ from evals.graders.contract import (
     GraderSpecError,
     Sample,
     component_grade,
+    state_of,
     unparsable,
 )
 from evals.graders.ifeval import rules, shape
@@ -25,7 +31,9 @@ SCHEMA: Mapping[str, Any] = {
     "additionalProperties": False,
     "properties": {
         "prefix": {"type": "string"},
-        "mode": {"enum": ["strict", "loose"]},
+        "mode": {"enum": ["strict", "loose", "both"]},
+        "by": {"enum": ["family", "rule"]},
+        "overall": {"enum": ["mean", "all"]},
     },
 }
 TARGET_SCHEMA: Mapping[str, Any] = {
@@ -46,20 +54,49 @@ LONGEST = 100_000
 
 
 def labels(spec: Mapping[str, Any], case: GradedCase) -> tuple[str, ...]:
-    """One component a family; refuses missing, unknown or malformed arguments of a rule."""
-    return tuple(sorted({_label(spec, rule_id) for rule_id, _ in _checked(case)}, key=str.casefold))
+    """One component a family or a rule; refuses missing, unknown or malformed arguments."""
+    names = [rule_id for rule_id, _ in _checked(case)]
+    found = {_label(spec, mode, rule_id) for mode in _modes(spec) for rule_id in names}
+    if spec.get("mode") == "both":
+        found |= {_label(spec, mode) for mode in _modes(spec)}
+    return tuple(sorted(found, key=str.casefold))
 
 
 def grade(spec: Mapping[str, Any], case: GradedCase, sample: Sample) -> Grade:
-    """Per component the share of its rules that are followed; an empty answer follows none."""
+    """Per component the share of its rules that are followed; an empty answer follows none.
+
+    The score is the components' mean, or with `overall: all` 1 only when every rule is followed;
+    with both modes it is the strict one.
+    """
     text = sample.output_text
     if len(text) > LONGEST:
         return unparsable(f"the answer is longer than {LONGEST:,} characters")
-    followed: dict[str, list[tuple[str, bool]]] = {label: [] for label in labels(spec, case)}
+    found: dict[str, ComponentGrade] = {}
+    grades = [_graded(spec, mode, case, text) for mode in _modes(spec)]
+    for one in grades:
+        found |= one.components
+    return replace(grades[0], components={label: found[label] for label in labels(spec, case)})
+
+
+def _graded(spec: Mapping[str, Any], mode: str, case: GradedCase, text: str) -> Grade:
+    """The grade in one mode."""
+    followed: dict[str, list[tuple[str, bool]]] = {}
     for rule_id, arguments in _checked(case):
-        holds = follows(rule_id, arguments, text, loose=spec.get("mode") == "loose")
-        followed[_label(spec, rule_id)].append((rule_id, holds))
-    return component_grade(spec, {label: _share(held) for label, held in followed.items()})
+        holds = follows(rule_id, arguments, text, loose=mode == "loose")
+        followed.setdefault(_label(spec, mode, rule_id), []).append((rule_id, holds))
+    mean = component_grade(spec, {label: _share(held) for label, held in followed.items()})
+    every = [pair for held in followed.values() for pair in held]
+    whole = replace(_share(every), score=float(all(holds for _, holds in every)))
+    if spec.get("overall") == "all":
+        mean = replace(mean, score=whole.score, state=state_of(spec, whole.score))
+    if spec.get("mode") != "both":
+        return mean
+    return replace(mean, components={**mean.components, _label(spec, mode): whole})
+
+
+def _modes(spec: Mapping[str, Any]) -> tuple[str, ...]:
+    mode = spec.get("mode", "strict")
+    return ("strict", "loose") if mode == "both" else (mode,)
 
 
 def follows(rule_id: str, arguments: Mapping[str, Any], text: str, *, loose: bool) -> bool:
@@ -76,10 +113,14 @@ def _share(held: list[tuple[str, bool]]) -> ComponentGrade:
     return ComponentGrade(score=1 - len(broken) / len(held), explanation=said)
 
 
-def _label(spec: Mapping[str, Any], rule_id: str) -> str:
-    prefix = spec.get("prefix", "instructions")
-    part = rules.family(rule_id)
-    return f"{prefix}.{part}" if prefix else part
+def _label(spec: Mapping[str, Any], mode: str, rule_id: str = "") -> str:
+    parts = [spec.get("prefix", "instructions")]
+    if spec.get("mode") == "both":
+        parts.append(mode)
+    if rule_id:
+        parts.append(rules.family(rule_id))
+        parts += [rule_id.partition(":")[2]] if spec.get("by") == "rule" else []
+    return ".".join(part for part in parts if part)
 
 
 def _checked(case: GradedCase) -> Iterator[tuple[str, dict[str, Any]]]:

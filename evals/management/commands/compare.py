@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -9,6 +10,7 @@ from django.core.management.base import CommandParser
 from evals import components
 from evals.models import Comparison
 from evals.selectors import runs, suites
+from evals.selectors.tries import tries_of
 from evals.services import comparisons
 from infra.cli import SlipwayCommand
 from releases.selectors.checkpoints import checkpoint_named
@@ -36,6 +38,9 @@ class Command(SlipwayCommand):
         self.say(f"{options['candidate']} against {options['baseline']} on {version}")
         for node in made.nodes:
             self.say(f"{'  ' * len(components.parse(node['node']))}{node['sentence']}")
+        tries = tries_of(made)
+        if tries.sentence:
+            self.say(tries.sentence)
         if made.n_unmatched or made.n_errored:
             self.say(f"{made.n_unmatched} cases unmatched, {made.n_errored} errored: not counted.")
         return as_json(made)
@@ -56,4 +61,5 @@ def as_json(made: Comparison) -> dict[str, Any]:
         "n_unmatched": made.n_unmatched,
         "n_errored": made.n_errored,
         "nodes": made.nodes,
+        "tries": asdict(tries_of(made)),
     }

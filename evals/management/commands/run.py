@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from django.core.management.base import CommandParser
 
+from evals import formats
+from evals.management.run_set_actions import RunSetActions, report, run_options, sets
 from evals.models import Run
 from evals.selectors import runs, suites
-from evals.selectors.runs import Progress
+from evals.selectors.runs import Progress, StatedBeside
+from evals.services import regrades, run_controls, run_imports
 from evals.services import runs as services
+from evals.services.comparisons import DEFAULT_MARGIN
 from evals.states import RunState
-from infra.cli import SlipwayCommand, add_actions
-from infra.errors import InvalidMove
+from infra.cli import add_actions
+from infra.errors import InvalidInput, InvalidMove
 from releases.selectors.checkpoints import checkpoint_named
 
 POLL_S = 0.5
@@ -27,14 +34,38 @@ PLAIN_LINE_EVERY_S = 10.0
 
 
 def start(parser: CommandParser) -> None:
-    """a checkpoint on a suite (`sql` or `sql@7`)"""
+    """a checkpoint on a suite (`sql` or `sql@7`); with --set any number of each"""
     parser.add_argument("suite")
     parser.add_argument("checkpoint")
+    parser.add_argument("more", nargs="*", help="with --set: further suites and checkpoints")
+    parser.add_argument("--set", default="", metavar="NAME", help="start them as one set")
+    parser.add_argument("--baseline", default="", metavar="CHECKPOINT", help="of the set")
+    parser.add_argument("--margin", type=float, default=DEFAULT_MARGIN, help="of the set, 0..1")
     parser.add_argument("--repeats", type=int, default=1, metavar="K")
     parser.add_argument("--concurrency", type=int, default=4, metavar="N")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--key", default="", help="starting again with this key gives this run")
     parser.add_argument("--wait", action="store_true", help="stay until it is over")
+    parser.add_argument("--most-cost", type=_money, metavar="MONEY", help="in the price's currency")
+    parser.add_argument("--most-tokens", type=int, metavar="N", help="read and written")
+    parser.add_argument("--most-seconds", type=int, metavar="S", help="pauses do not count")
+
+
+def _money(text: str) -> int:
+    """Micro-units of an amount such as 2.50."""
+    try:
+        return int(Decimal(text) * 1_000_000)
+    except (InvalidOperation, OverflowError, ValueError) as error:
+        message = f"{text!r} is no amount of money: write such as 2.50"
+        raise argparse.ArgumentTypeError(message) from error
+
+
+def import_(parser: CommandParser) -> None:
+    """a run that another tool made, as a completed run of a checkpoint"""
+    parser.add_argument("format", choices=formats.run_names())
+    parser.add_argument("path", type=Path)
+    parser.add_argument("--checkpoint", required=True)
+    parser.add_argument("--suite", default="", help="default: the suite's name in the log")
 
 
 def list_(parser: CommandParser) -> None:
@@ -60,31 +91,79 @@ def cancel(parser: CommandParser) -> None:
     parser.add_argument("--reason", required=True)
 
 
-class Command(SlipwayCommand):
-    help = "Eval runs: start, list, show, export, cancel."
+def pause(parser: CommandParser) -> None:
+    """begin no further call; what is under way is recorded"""
+    parser.add_argument("id", type=UUID)
+    parser.add_argument("--reason", required=True)
+
+
+def resume(parser: CommandParser) -> None:
+    """go on where a run was paused"""
+    parser.add_argument("id", type=UUID)
+    parser.add_argument("--reason", required=True)
+
+
+def regrade(parser: CommandParser) -> None:
+    """grade what a run stored on a newer version, without calling the checkpoint"""
+    parser.add_argument("id", type=UUID)
+    parser.add_argument("--version", dest="suite", default="", metavar="SUITE@N")
+    parser.add_argument("--reason", required=True)
+    parser.add_argument("--accept-calls", action="store_true", help="of models that graders ask")
+    parser.add_argument("--wait", action="store_true", help="stay until it is over")
+
+
+class Command(RunSetActions):
+    help = "Eval runs: start, import, show, export, pause, resume, cancel, regrade, sets, report."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        actions = {"start": start, "list": list_, "show": show, "export": export, "cancel": cancel}
-        add_actions(parser, actions)
+        actions = (start, import_, list_, show, export, pause, resume, cancel, regrade)
+        actions += (sets, report)
+        add_actions(parser, {fill.__name__.rstrip("_"): fill for fill in actions})
 
     def run(self, **options: Any) -> Any:
         return getattr(self, f"run_{options['action']}")(options)
 
     def run_start(self, options: dict[str, Any]) -> dict[str, Any]:
+        if options["set"]:
+            return self.start_set(options)
+        for name in ("more", "baseline"):
+            if options[name]:
+                message = f"{name} belongs to a set: give it a name with --set."
+                raise InvalidInput("set_missing", message)
         run = services.start_run(
             actor=self.actor(options),
             version=suites.version_named(options["suite"]),
             checkpoint=checkpoint_named(options["checkpoint"]),
-            repeats=options["repeats"],
-            concurrency=options["concurrency"],
-            idempotency_key=options["key"],
-            seed=options["seed"],
+            **run_options(options),
         )
         self.say(f"run {run.pk}: {run}, {run.n_expected} items")
         if options["wait"]:
             self._wait(run)
         return self._told(runs.run_with_id(run.pk))
+
+    def run_import(self, options: dict[str, Any]) -> dict[str, Any]:
+        made = run_imports.import_run(
+            actor=self.actor(options),
+            log=formats.read_run(options["format"], options["path"]),
+            checkpoint=checkpoint_named(options["checkpoint"]),
+            format_name=options["format"],
+            suite=options["suite"],
+        )
+        if not made.is_new:
+            self.say("This log was imported for the checkpoint already; nothing was written.")
+        told = self._told(runs.run_with_id(made.run.pk))
+        beside = runs.stated_beside(made.run)
+        for metric in beside:
+            self.say(f"  {stated_line(metric)}")
+        for sentence in made.run.origin["not_expressible"]:
+            self.say(f"  not expressible: {sentence}")
+        return {
+            **told,
+            "is_new": made.is_new,
+            "stated": [asdict(metric) for metric in beside],
+            "not_expressible": made.run.origin["not_expressible"],
+        }
 
     def run_list(self, options: dict[str, Any]) -> list[dict[str, Any]]:
         found = runs.runs(options["suite"], options["checkpoint"])[:50]
@@ -114,6 +193,32 @@ class Command(SlipwayCommand):
             reason=options["reason"],
         )
         self.say(f"run {run.pk} is cancelled")
+        return {"id": str(run.pk), "state": run.state}
+
+    def run_regrade(self, options: dict[str, Any]) -> dict[str, Any]:
+        run = runs.run_with_id(options["id"])
+        made = regrades.regrade_run(
+            actor=self.actor(options),
+            run=run,
+            version=suites.version_named(options["suite"] or run.version.suite.name),
+            reason=options["reason"],
+            accept_calls=options["accept_calls"],
+        )
+        self.say(f"run {made.pk}: {made} grades again what {run.pk} stored")
+        if options["wait"]:
+            self._wait(made)
+        return self._told(runs.run_with_id(made.pk))
+
+    def run_pause(self, options: dict[str, Any]) -> dict[str, Any]:
+        return self._controlled(run_controls.pause_run, options)
+
+    def run_resume(self, options: dict[str, Any]) -> dict[str, Any]:
+        return self._controlled(run_controls.resume_run, options)
+
+    def _controlled(self, act: Callable[..., Run], options: dict[str, Any]) -> dict[str, Any]:
+        run = runs.run_with_id(options["id"])
+        run = act(actor=self.actor(options), run=run, reason=options["reason"])
+        self.say(f"run {run.pk} is {run.state}")
         return {"id": str(run.pk), "state": run.state}
 
     def _wait(self, run: Run) -> None:
@@ -159,7 +264,19 @@ def progress_line(now: Progress) -> str:
     parts += [f"{now.failed} failed", f"{now.errored} errored"]
     if now.refused:
         parts.append(f"{now.refused} refused")
+    if now.skipped:
+        parts.append(f"{now.skipped} skipped: {now.ended_because}")
     return ", ".join(parts)
+
+
+def stated_line(metric: StatedBeside) -> str:
+    """`stated match/accuracy 0.75, ours 0.75: agrees`."""
+    stated = "nothing" if metric.stated is None else f"{metric.stated:.6g}"
+    if metric.agrees is None:
+        return f"stated {metric.name} {stated}: not computed here"
+    ours = "nothing" if metric.ours is None else f"{metric.ours:.6g}"
+    told = "agrees" if metric.agrees else "DIFFERS"
+    return f"stated {metric.name} {stated}, ours {ours}: {told}"
 
 
 def _shown(mean: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,17 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from evals import formats
+from evals.formats import contract
+from evals.formats.contract import SuiteSpec
 from evals.selectors import health, suites
 from evals.services import drafts
 from evals.services import suites as services
+from evals.services.health import audit_case
+from evals.shelf import notes_of
+from evals.states import AuditFinding
 from infra import clock
 from infra.cli import SlipwayCommand, add_actions
-from infra.errors import InvalidMove
+from infra.errors import InvalidInput, InvalidMove, NotFound
 from releases.selectors.staleness import Stale
 
 
@@ -26,6 +31,10 @@ def import_(parser: CommandParser) -> None:
     parser.add_argument("path", type=Path)
     parser.add_argument("--name", required=True)
     parser.add_argument("--draft", action="store_true", help="leave it a draft")
+    parser.add_argument("--limit", type=int, metavar="N", help="the first N cases alone")
+    parser.add_argument(
+        "--max-tokens", type=int, metavar="N", help="of every answer, instead of the file's"
+    )
     parser.add_argument("--plan", action="store_true", help="only say what would go stale")
 
 
@@ -58,6 +67,14 @@ def renew(parser: CommandParser) -> None:
     parser.add_argument("--reason", required=True)
 
 
+def audit(parser: CommandParser) -> None:
+    """say whose fault a case's failures are"""
+    parser.add_argument("name")
+    parser.add_argument("case")
+    parser.add_argument("finding", choices=[finding.value for finding in AuditFinding])
+    parser.add_argument("--reason", required=True)
+
+
 def discard(parser: CommandParser) -> None:
     """drop the open draft"""
     parser.add_argument("name")
@@ -65,7 +82,7 @@ def discard(parser: CommandParser) -> None:
 
 
 class Command(SlipwayCommand):
-    help = "Suites: import, export, list, show, health, publish, renew, discard."
+    help = "Suites: import, export, list, show, health, audit, publish, renew, discard."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
@@ -78,6 +95,7 @@ class Command(SlipwayCommand):
                 "show": named,
                 "health": named,
                 "publish": publish,
+                "audit": audit,
                 "renew": renew,
                 "discard": discard,
             },
@@ -87,7 +105,7 @@ class Command(SlipwayCommand):
         return getattr(self, f"run_{options['action']}")(options)
 
     def run_import(self, options: dict[str, Any]) -> dict[str, Any]:
-        spec = formats.read(options["format"], options["path"])
+        spec = _changed(formats.read(options["format"], options["path"]), options)
         if options["plan"]:
             found = suites.stale_by_import(options["name"], spec)
             return self._plan(options["name"], [] if options["draft"] else found)
@@ -115,9 +133,16 @@ class Command(SlipwayCommand):
 
     def run_export(self, options: dict[str, Any]) -> dict[str, Any]:
         version = suites.version_named(options["name"])
-        formats.write(options["format"], suites.spec_of(version), options["path"])
+        lost = formats.write(options["format"], suites.spec_of(version), options["path"])
         self.say(f"{version} written to {options['path']}")
-        return {"suite": version.suite.name, "version": version.number, "n_cases": version.n_cases}
+        for sentence in lost:
+            self.say(f"  not expressible: {sentence}")
+        return {
+            "suite": version.suite.name,
+            "version": version.number,
+            "n_cases": version.n_cases,
+            "not_expressible": list(lost),
+        }
 
     def run_list(self, options: dict[str, Any]) -> list[dict[str, Any]]:
         found = []
@@ -151,13 +176,51 @@ class Command(SlipwayCommand):
     def run_health(self, options: dict[str, Any]) -> dict[str, Any]:
         suite = suites.suite_named(options["name"])
         found = health.suite_health(suite, clock.now().date())
-        self.say(f"{suite.name} is {found.state.value}: {found.reason}.")
-        if found.n_checkpoints < health.CHECKPOINTS_TO_CALL_CONSTANT:
-            self.say(f"{found.n_checkpoints} checkpoints were run: too few to find constant cases.")
-        else:
-            seen = f"over {found.n_checkpoints} checkpoints"
-            self.say(f"{found.n_constant} of {found.n_cases} cases are constant {seen}.")
-        return {"suite": suite.name, **asdict(found)}
+        self.say(
+            f"{suite.name}: {found.state.value}. {found.reason[:1].upper()}{found.reason[1:]}."
+        )
+        if not found.classes:
+            self.say("No run was measured yet: that happens by itself once one is completed.")
+        for one in found.classes:
+            self._say_class(one)
+        worst = found.classes[0].measured if found.classes else None
+        return {
+            "suite": suite.name,
+            "n_constant": worst.n_constant if worst else 0,
+            "n_checkpoints": len(worst.points) if worst else 0,
+            **asdict(found),
+        }
+
+    def _say_class(self, one: health.ClassHealth) -> None:
+        found = one.measured
+        self.say(f"  {one.name}, {len(found.points)} checkpoints: {one.state.value}, {one.reason}")
+        self.say(f"    best {found.best:.1%} under a ceiling of {found.ceiling:.1%}")
+        if found.mde is not None and found.live_share is not None:
+            self.say(f"    sees {100 * found.mde:.1f} points; {found.live_share:.0%} of cases live")
+        self.say(f"    {found.n_constant} of {found.n_cases} cases are constant")
+        if found.forecast:
+            until = found.forecast_hi or "no end in sight"
+            self.say(f"    forecast {found.forecast} (between {found.forecast_lo} and {until})")
+        if found.link:
+            offset, error = 100 * found.link["offset"], 100 * found.link["linking_error"]
+            older = f"version {found.link['version']}"
+            self.say(f"    reads as {older} with {offset:+.1f} points, linking error {error:.1f}")
+        for sentence in (*notes_of(found), *(signal.sentence for signal in found.signals)):
+            self.say(f"    {sentence}")
+
+    def run_audit(self, options: dict[str, Any]) -> dict[str, Any]:
+        version = suites.version_named(options["name"])
+        case = version.cases.filter(case_id=options["case"]).first()
+        if case is None:
+            raise NotFound("no_such_case", f"{version} has no case {options['case']!r}.")
+        made = audit_case(
+            actor=self.actor(options),
+            case=case,
+            finding=AuditFinding(options["finding"]),
+            reason=options["reason"],
+        )
+        self.say(f"{options['case']} of {version} is noted as {made.finding}")
+        return {"suite": version.suite.name, "case": case.case_id, "finding": made.finding}
 
     def run_publish(self, options: dict[str, Any]) -> dict[str, Any]:
         suite, actor = suites.suite_named(options["name"]), self.actor(options)
@@ -203,3 +266,14 @@ class Command(SlipwayCommand):
         drafts.discard_draft(actor=self.actor(options), suite=suite, reason=options["reason"])
         self.say(f"the draft of {suite.name} is gone")
         return {"suite": suite.name}
+
+
+def _changed(spec: SuiteSpec, options: dict[str, Any]) -> SuiteSpec:
+    """The suite with fewer cases or shorter answers, as the options say."""
+    for name in ("limit", "max_tokens"):
+        if options[name] is not None and options[name] < 1:
+            flag = name.replace("_", "-")
+            raise InvalidInput(f"bad_{name}", f"--{flag} is {options[name]}: write 1 or more.")
+    if options["max_tokens"] is not None:
+        spec = replace(spec, request={**spec.request, "max_tokens": options["max_tokens"]})
+    return spec if options["limit"] is None else contract.first_cases(spec, options["limit"])

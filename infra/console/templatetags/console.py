@@ -23,7 +23,7 @@ _TONES = {
     "bad": "fail error halted rejected failed errored worse regression no reject refused revoked "
     "aborted expired inferior harm invalid",
     "warn": "inconclusive stale waiting held evaluating unbound queued ageing saturated stopped "
-    "open confirmed",
+    "open confirmed paused can't_tell",
     "info": "waived running new draft candidate ramping watching held_back",
 }
 _TONE_OF = {word: tone for tone, words in _TONES.items() for word in words.split()}
@@ -32,7 +32,7 @@ _TONE_OF = {word: tone for tone, words in _TONES.items() for word in words.split
 @register.filter
 def tone(state: object) -> str:
     """The colour word of a state; dim for those that need no attention."""
-    return _TONE_OF.get(str(state), "dim")
+    return _TONE_OF.get(str(state).replace(" ", "_"), "dim")
 
 
 @register.filter
@@ -160,8 +160,17 @@ def shell_notes() -> dict[str, Any]:
 
 
 @register.inclusion_tag("console/pages.html", takes_context=True)
-def pages(context: template.Context, rows: Any) -> dict[str, Any]:
-    """Links to the neighbouring pages of `rows`, keeping the other parts of the address."""
+def pages(
+    context: template.Context, rows: Any, name: str = "page", order: str = "Newer Older"
+) -> dict[str, Any]:
+    """Links to the neighbouring pages of `rows`, keeping the other parts of the address.
+
+    `name` is the part of the address that counts them; also where on the page they stand, when it
+    is not the only list there.
+    """
     query = context["request"].GET.copy()
-    query.pop("page", None)
-    return {"rows": rows, "query": query.urlencode()}
+    query.pop(name, None)
+    before, after = order.split()
+    place = "" if name == "page" else f"#{name}"
+    words = {"name": name, "place": place, "before": before, "after": after}
+    return {"rows": rows, "query": query.urlencode(), **words}

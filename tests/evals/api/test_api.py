@@ -211,3 +211,20 @@ def test_drafts_are_published_discarded_and_suites_renewed() -> None:
     assert caller.post("suites/echo/renew/", **past)[1]["code"] == "review_by_past"
     later = {"review_by": "2999-01-01", "reason": "read 20 failures"}
     assert caller.post("suites/echo/renew/", **later)[1]["review_by"] == "2999-01-01"
+
+
+def test_pause_and_resume_take_reasons_and_caps_are_shown(upstream: Upstream) -> None:
+    builders.published(3)
+    builders.served(upstream.base_url)
+    caller = Caller("engineer")
+    asked = {"suite": "echo", "checkpoint": "chat-nano-1", "caps": {"most_tokens": 500}}
+    status, made = caller.post("runs/", **asked)
+    assert (status, made["most_tokens"], made["most_seconds"]) == (201, 500, None)
+    assert caller.post("runs/", **{**asked, "caps": {"most_tokens": 0}})[0] == 400
+    where = f"runs/{made['id']}"
+    assert caller.post(f"{where}/pause/")[0] == 400
+    assert caller.post(f"{where}/pause/", reason="wait")[1]["state"] == "paused"
+    assert caller.post(f"{where}/pause/", reason="again")[0] == 409
+    assert Caller("auditor").post(f"{where}/resume/", reason="no")[0] == 403
+    assert caller.post(f"{where}/resume/", reason="go")[1]["state"] == "queued"
+    assert caller.post(f"{where}/resume/", reason="go")[1]["code"] == "not_paused"

@@ -138,6 +138,47 @@ def test_case_digest_forgets_where_the_case_came_from() -> None:
     assert dataclasses.replace(case, cluster="europe").digest() != case.digest()
 
 
+OWN = [{"type": "regex", "pattern": "^[A-Z]", "components": ["geo.europe"]}]
+BARE = HEAD.replace("graders:\n  - type: string_check\n    operation: ilike\n", "")
+
+
+def test_graders_of_a_case_are_part_of_it_only_when_there_are_any(tmp_path: Path) -> None:
+    case = CaseSpec(case_id="fr", input=ASK, target="Paris")
+    graded = dataclasses.replace(case, graders=OWN)
+    assert "graders" not in case.as_json()
+    assert graded.as_json()["graders"] == OWN
+    assert graded.digest() != case.digest()
+
+
+def test_suite_needs_no_graders_when_each_case_has_its_own(tmp_path: Path) -> None:
+    rows = [{**row, "graders": [{"type": "string_check", "operation": "ilike"}]} for row in ROWS]
+    suite = formats.read("slipway", folder(tmp_path, BARE, rows))
+    assert not suite.graders
+    formats.write("slipway", suite, tmp_path / "again")
+    assert formats.read("slipway", tmp_path / "again").digest() == suite.digest()
+    assert "graders" not in (tmp_path / "again" / "suite.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("own", "field_name", "said"),
+    [
+        ([], "graders", "nothing grades this case"),
+        ([{"type": "vibes"}], "graders[0].type", "unknown grader"),
+        ([{"type": "regex"}], "graders[0]", "pattern"),
+        ([*OWN, {**OWN[0], "components": ["geo.moon"]}], "target", "geo.moon"),
+        ([{"type": "json_schema", "schema": {"type": "thing"}}], "schema", "thing"),
+        ("regex", "graders", "array"),
+    ],
+)
+def test_bad_graders_of_a_case_are_refused_on_its_line(
+    tmp_path: Path, own: Any, field_name: str, said: str
+) -> None:
+    rows = [{**ROWS[0], "graders": OWN}, {**ROWS[1], "graders": own}]
+    error = refusal(folder(tmp_path, BARE, rows))
+    assert (error.file, error.line, error.field_name) == ("cases.jsonl", 2, field_name)
+    assert said in error.problem
+
+
 def test_canonical_json_has_one_spelling() -> None:
     assert canonical_json({"b": 1.0, "a": [True, None, "é"]}) == '{"a":[true,null,"é"],"b":1}'
     assert sha256_of({"a": 1, "b": 2}) == sha256_of({"b": 2.0, "a": 1})
@@ -166,6 +207,13 @@ HEADS = [
     ("grader", HEAD.replace("string_check", "vibes"), 12, "graders[0].type", "vibes"),
     ("operation", HEAD.replace("ilike", "near"), 13, "graders[0].operation", "near"),
     ("policy", HEAD.replace("refused: 0.5", "refused: 5"), 14, "policy.refused", "5"),
+    (
+        "no time",
+        HEAD.replace("refused: 0.5", "request_timeout_s: 0"),
+        14,
+        "policy.request_timeout_s",
+        "0",
+    ),
     (
         "pattern",
         HEAD.replace("[not allowed]", "['(']"),

@@ -170,3 +170,30 @@ def test_built_in_grader_cannot_be_replaced(install: Any, monkeypatch: pytest.Mo
     install(lambda spec, case, sample: Grade(state=ResultState.PASSED, score=1.0))
     grade = graders.grade_sample([IS_PARIS], CASE, Sample(output_text="Rome"), Policy())
     assert grade.score == 0.0
+
+
+OWN_WORD = GradedCase(
+    case_id="two", target="Paris", components=("geo.capital",), graders=(SAYS_WORD,)
+)
+
+
+def test_case_is_graded_by_the_suites_graders_and_its_own() -> None:
+    grade = graders.grade_sample([IS_PARIS], OWN_WORD, Sample(output_text="Rome"), Policy())
+    scores = {label: share.score for label, share in grade.components.items()}
+    assert (grade.score, scores) == (0.5, {"geo.capital": 0.0, "style": 1.0})
+    alone = graders.grade_sample([], OWN_WORD, Sample(output_text="Rome"), Policy())
+    assert (alone.state, set(alone.components)) == (ResultState.PASSED, {"style"})
+
+
+def test_policy_scores_the_components_of_a_cases_own_graders_too() -> None:
+    sample = Sample(output_text="no", finish_reason="refusal")
+    grade = graders.grade_sample([IS_PARIS], OWN_WORD, sample, Policy(refused=0.5))
+    assert {label: share.score for label, share in grade.components.items()} == {
+        "geo.capital": 0.5,
+        "style": 0.5,
+    }
+
+
+def test_case_that_nothing_grades_is_refused() -> None:
+    with pytest.raises(GraderSpecError, match="nothing grades this case"):
+        list(graders.check_graded([], CASE))

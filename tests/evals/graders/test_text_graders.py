@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from evals import graders
-from evals.graders import numeric, refusals
+from evals.graders import numeric, refusals, templates
 from evals.graders.contract import (
     Grade,
     GradedCase,
@@ -69,6 +69,16 @@ TEMPLATES = [
     ("number as JSON", {"reference": "{{item.metadata.year}}"}, "2027", 1),
     ("parsed answer", {"input": "{{sample.output_json.city}}"}, '{"city": "Paris"}', 1),
     ("other braces stay", {"reference": "{{city}}"}, "{{city}}", 1),
+    ("a hyphen", {"reference": "{{item.home-town}}"}, "Bergen", 1),
+    ("a quoted name", {"reference": "{{item['home-town']}}"}, "Bergen", 1),
+    ("an index after a dot", {"reference": "{{item.tags.1}}"}, "b", 1),
+    ("nested answer", {"input": "{{sample.output_json.a[1].b}}"}, '{"a": [0, {"b": "Paris"}]}', 1),
+    ("part of the answer as JSON", {"input": "{{sample.output_json.a}}"}, '{"a": ["Paris"]}', 0),
+    ("a number of the answer", {"input": "<{{sample.output_json[0]}}>"}, "[7]", 0),
+    ("as the API answers", {"input": "{{sample.choices[0].message.content}}"}, "Paris", 1),
+    ("unicode", {"reference": "{{item.город}}"}, "Осло", 1),
+    ("twice", {"reference": "{{item.target}}{{item.target}}"}, "ParisParis", 1),
+    ("a variable inside an answer stays", {"reference": "x"}, "{{item.target}}", 0),
 ]
 
 
@@ -77,19 +87,69 @@ def test_templates_read_item_and_sample(
     name: str, fields: Mapping[str, Any], text: str, score: int
 ) -> None:
     spec = {"type": "string_check", "operation": "eq", **fields}
-    metadata = {"year": 2027, "item": {"city": "Oslo", "tags": ["a", "b"]}}
+    item = {"city": "Oslo", "tags": ["a", "b"], "home-town": "Bergen", "город": "Осло"}
+    metadata = {"year": 2027, "item": item}
     assert graded(spec, text, "Paris", metadata=metadata).score == score
 
 
 @pytest.mark.parametrize(
     "template",
-    ["{{item.nope}}", "{{item.input[3]}}", "{{sample.output_json.city}}", "{{item.target.x}}"],
+    [
+        "{{item.nope}}",
+        "{{item.input[3]}}",
+        "{{item.target.x}}",
+        "{{item.target[0]}}",
+        "{{sample.nope}}",
+        "{{sample.output_text.x}}",
+    ],
 )
 def test_template_that_names_nothing_is_the_graders_error(template: str) -> None:
     spec = {"type": "string_check", "operation": "eq", "reference": template}
     with pytest.raises(GraderError) as failed:
         graded(spec, "Paris", "Paris")
     assert failed.value.kind is GraderErrorKind.INVALID_VARIABLE
+
+
+CALL = {"id": "1", "type": "function", "function": {"name": "go", "arguments": '{"to": "Rome"}'}}
+TOOL_TEMPLATES = [
+    ("name", "{{sample.output_tools[0].function.name}}", "go"),
+    ("arguments are a text", "{{sample.output_tools[0].function.arguments}}", '{"to": "Rome"}'),
+    ("all of them", "{{sample.output_tools}}", json.dumps([CALL])),
+    ("of the message", "{{sample.choices[0].message.tool_calls[0].id}}", "1"),
+]
+
+
+@pytest.mark.parametrize(("name", "template", "found"), TOOL_TEMPLATES)
+def test_templates_read_tool_calls(name: str, template: str, found: str) -> None:
+    case = GradedCase(case_id="one", target=found)
+    assert templates.render(template, case, Sample(output_tools=[CALL])) == found
+
+
+UNANSWERED = [
+    ("no JSON", "{{sample.output_json.city}}", "Paris"),
+    ("cut JSON", "{{sample.output_json.city}}", '{"city": "Par'),
+    ("empty", "{{sample.output_json}}", ""),
+    ("deep", "{{sample.output_json}}", "[" * 100_000),
+    ("another field", "{{sample.output_json.city}}", '{"town": "Paris"}'),
+    ("a list that is too short", "{{sample.output_json[1]}}", "[1]"),
+    ("no object", "{{sample.output_json.city}}", '"Paris"'),
+    ("no call", "{{sample.output_tools[0].function.name}}", "Paris"),
+    ("no call in the message", "{{sample.choices[0].message.tool_calls[0]}}", "Paris"),
+]
+
+
+@pytest.mark.parametrize(("name", "template", "text"), UNANSWERED)
+def test_answer_without_what_is_read_is_the_models_fault(
+    name: str, template: str, text: str
+) -> None:
+    grade = graded({"type": "string_check", "operation": "eq", "input": template}, text, "Paris")
+    assert (grade.parsed, grade.state, grade.score) == (False, ResultState.FAILED, 0.0)
+    assert set(grade.components) == {"text.part"}
+
+
+def test_refusal_where_json_is_read_is_recorded_as_refused() -> None:
+    spec = {"type": "string_check", "operation": "eq", "input": "{{sample.output_json.city}}"}
+    assert graded(spec, REFUSAL, "Paris").state is ResultState.REFUSED
 
 
 REGEXES = [

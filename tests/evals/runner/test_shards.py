@@ -30,6 +30,27 @@ def test_a_run_records_each_case_and_repeat_once(upstream: Upstream) -> None:
 
 
 @pytest.mark.django_db
+def test_a_case_is_scored_by_its_own_graders_too(upstream: Upstream) -> None:
+    own = [{"type": "regex", "pattern": "never", "components": ["echo.second"]}]
+    first, second = builders.case(0), builders.case(1, graders=own)
+    version = builders.published(cases=[first, second])
+    run = builders.execute(builders.start(version, builders.served(upstream.base_url)))
+    nodes = {metric.node: (metric.n_cases, metric.mean) for metric in run.metrics.all()}
+    assert nodes["echo.second"] == (2, 0.5)
+    assert nodes["echo.first"] == (1, 1.0)
+    assert nodes[""] == (2, 0.75)
+
+
+@pytest.mark.django_db
+def test_an_unanswered_case_is_missing_where_its_own_graders_score(upstream: Upstream) -> None:
+    upstream.rules.append(lambda text, n: failure(400) if text == "word-1" else None)
+    own = [{"type": "regex", "pattern": "never", "components": ["echo.second"]}]
+    version = builders.published(cases=[builders.case(0), builders.case(1, graders=own)])
+    run = builders.execute(builders.start(version, builders.served(upstream.base_url)))
+    assert run.metrics.get(node="echo.second").n_missing == 1
+
+
+@pytest.mark.django_db
 def test_repeats_differ_in_their_seed_alone(upstream: Upstream) -> None:
     version = builders.published(1)
     checkpoint = builders.served(upstream.base_url)

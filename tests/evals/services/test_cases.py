@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -12,7 +13,8 @@ from alpha import sealing
 from alpha.models import Feedback, PartnerDataKey, Transcript
 from evals.asked import messages_of
 from evals.models import Case, SuiteVersion
-from evals.services import cases
+from evals.selectors import suites as reads
+from evals.services import cases, drafts
 from infra import clock
 from infra.errors import InvalidInput, InvalidMove, NotPermitted
 from infra.ids import uuid7
@@ -180,3 +182,38 @@ def test_who_may_make_cases_and_who_may_publish(version: SuiteVersion, feedback:
             actor=cast.behaviour_reviewer, feedback=feedback, publish=True, **words
         )
     cases.case_from_feedback(actor=cast.behaviour_reviewer, feedback=feedback, **words)
+
+
+def test_case_from_feedback_may_bring_its_own_graders(
+    version: SuiteVersion, feedback: Feedback
+) -> None:
+    own = [{"type": "regex", "pattern": "^word", "components": ["echo.second"]}]
+    made = cases.case_from_feedback(
+        actor=builders.DEMO,
+        feedback=feedback,
+        suite=version.suite,
+        messages=ASKED,
+        target="word-x",
+        components=["echo.first"],
+        graders=own,
+    ).case
+    made.refresh_from_db()
+    assert made.graders == own
+    assert made.digest == reads.case_spec(made).digest()
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        ([{"type": "regex"}], r"graders\[0\]: 'pattern' is a required property"),
+        ([{"type": "vibes"}], r"graders\[0\]\.type: unknown grader 'vibes'"),
+        (["regex"], r"graders\[0\]: 'regex' is no grader"),
+        ([{"type": "regex", "pattern": ".", "components": ["moon"]}], "scored on moon"),
+    ],
+)
+def test_bad_grader_of_a_case_is_refused_by_field(
+    version: SuiteVersion, own: list[Any], said: str
+) -> None:
+    draft = drafts.draft_of(actor=builders.DEMO, suite=version.suite)
+    with pytest.raises(InvalidInput, match=said):
+        cases.add_case(actor=builders.DEMO, draft=draft, case=builders.case(9, graders=own))

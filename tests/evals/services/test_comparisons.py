@@ -7,9 +7,13 @@ import dataclasses
 import pytest
 
 from evals.models import Comparison, Run, SuiteVersion
-from evals.selectors.flipped import flipped_cases
+from evals.selectors.comparisons import pairs_of
+from evals.selectors.flipped import Way, moved_cases
 from evals.selectors.method_inputs import comparison_input
+from evals.selectors.tries import tries_of
+from evals.selectors.uncompared import uncompared
 from evals.services import comparisons, suites
+from evals.states import ResultState
 from infra.errors import InvalidInput, InvalidMove, NotFound
 from releases.statistics.paired import paired_delta
 from tests.evals import builders
@@ -69,6 +73,14 @@ def test_errored_cases_are_counted_and_never_a_zero(upstream: Upstream) -> None:
     assert node(made, "echo.first")["n_missing"] == 1
     assert node(made, "echo.second")["n_missing"] == 0
     assert node(made, "")["delta"] == 0.0
+    pairs = pairs_of(made, "echo.first")
+    whole, first = uncompared(made, pairs), uncompared(made, pairs, "echo.first")
+    assert (whole.n_lost, first.n_lost, whole.n_unmatched) == (1, 1, 0)
+    (lost,) = first.lost
+    assert (lost.case_id, lost.arm, lost.state) == ("c00005", "new", "errored")
+    assert "400" in lost.why
+    errored = whole.states.index(ResultState.ERRORED)
+    assert [arm.counts[errored] for arm in whole.arms] == [1, 0]
 
 
 def test_cases_that_changed_between_versions_are_unmatched(upstream: Upstream) -> None:
@@ -82,6 +94,7 @@ def test_cases_that_changed_between_versions_are_unmatched(upstream: Upstream) -
         candidate_run=ran(second, upstream, "new"), baseline_run=ran(first, upstream, "old")
     )
     assert (node(made, "")["n"], made.n_unmatched) == (19, 3)
+    assert uncompared(made, pairs_of(made, "")).n_unmatched == 3
     assert node(made, "echo.first")["n_unshared"] == 2
     assert node(made, "echo.second")["n_unshared"] == 1
 
@@ -127,19 +140,20 @@ def test_flipped_cases_stand_side_by_side_both_ways(upstream: Upstream) -> None:
         candidate_run=ran(version, upstream, "new", 1, 4),
         baseline_run=ran(version, upstream, "old", 6),
     )
-    whole, first = flipped_cases(made), flipped_cases(made, "echo.first")
-    assert [case.case_id for case in whole.lost] == ["c00001", "c00004"]
-    assert [case.case_id for case in whole.gained] == ["c00006"]
-    assert [case.case_id for case in first.lost] == ["c00001"]
-    assert first.gained == []
-    lost = whole.lost[0]
+    pairs = pairs_of(made, "echo.first")
+    whole, first = moved_cases(made, pairs), moved_cases(made, pairs, "echo.first")
+    assert whole[Way.LOST].case_ids == ["c00001", "c00004"]
+    assert whole[Way.GAINED].case_ids == ["c00006"]
+    assert first[Way.LOST].case_ids == ["c00001"]
+    assert first[Way.GAINED].case_ids == []
+    (lost,) = whole[Way.LOST][:1]
     assert (lost.candidate.score, lost.baseline.score) == (0.0, 1.0)
     assert lost.candidate.output is not None
     assert (lost.candidate.output.text, lost.target) == ("no idea", "word-1")
     assert "no idea" in lost.candidate.explanation
-    assert flipped_cases(made, limit=1).n_lost == 2
+    assert [case.case_id for case in whole[Way.LOST][1:2]] == ["c00004"]
     with pytest.raises(NotFound, match="echo.first"):
-        flipped_cases(made, "echo.third")
+        pairs_of(made, "echo.third")
 
 
 def test_a_nodes_numbers_come_out_of_the_statistics_command_again(upstream: Upstream) -> None:
@@ -158,3 +172,20 @@ def test_a_nodes_numbers_come_out_of_the_statistics_command_again(upstream: Upst
     again, kept = paired_delta(**given), node(made, "echo.first")
     assert len(given["cluster"]) == 20
     assert (again.delta, again.lo, again.hi) == (kept["delta"], kept["lo"], kept["hi"])
+
+
+def test_a_win_among_siblings_is_corrected_for_their_number(upstream: Upstream) -> None:
+    version = builders.published(40)
+    parent = builders.served(upstream.base_url, "parent")
+    baseline = builders.execute(builders.start(version, parent))
+    made = []
+    for name in ("one", "two", "three"):
+        child = builders.served(upstream.base_url, name, parent=parent)
+        run = builders.execute(builders.start(version, child))
+        made.append(comparisons.compare(candidate_run=run, baseline_run=baseline))
+    alone = comparisons.compare(candidate_run=baseline, baseline_run=made[0].candidate)
+    assert (tries_of(alone).n_tried, tries_of(alone).sentence) == (1, "")
+    tries, root = tries_of(made[0]), node(made[0], "")
+    assert tries.n_tried == 3
+    assert tries.p_corrected == pytest.approx(min(1.0, 3 * float(str(root["p_better"]))))
+    assert "one of 3 variants tried on this suite" in tries.sentence

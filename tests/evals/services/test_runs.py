@@ -15,7 +15,7 @@ from evals.runner.storage import write_results
 from evals.runner.work import read_work
 from evals.services import drafts, runs
 from infra.errors import InvalidInput, InvalidMove, NotPermitted
-from infra.inference import OpenAIClient
+from infra.inference.sdk import OpenAIClient
 from infra.models import AuditEntry
 from tests import builders as shared
 from tests.evals import builders

@@ -83,6 +83,13 @@ ANCHOR = {"anchor": {"checkpoint": "ga", "margin": 0.1}}
             FAIL,
             "against the anchor ga",
         ),
+        ({}, {**deltas(root={**BETTER, "p_better": 0.01}), "n_tried": 2}, PASS, "passes"),
+        (
+            {},
+            {**deltas(root={**BETTER, "p_better": 0.01}), "n_tried": 3},
+            CANT_TELL,
+            "not among 3 variants tried",
+        ),
         ({}, {**deltas(), "nodes": {}}, ERROR, "no node ''"),
         ({}, {}, ERROR, "suite is None"),
     ],

@@ -89,7 +89,7 @@ RESEALED = [
     (("gates", 1, "evidence", "nodes", "sql.table", "lo"), 0.4663, "eval_floor-1", "“pass”"),
     (("gates", 1, "evidence", "nodes", "sql.table", "n"), 4, "eval_floor-1", "too few"),
     (("gates", 1, "options", "at_least"), 0.7, "eval_floor-1", "70%"),
-    (("gates", 1, "evidence", "suite_state"), "expired", "eval_floor-1", "review date"),
+    (("gates", 1, "evidence", "suite_state"), "expired", "eval_floor-1", "has expired"),
     (("gates", 1, "evidence", "suite_state"), "saturated", "eval_floor-1", "saturated"),
     (("gates", 2, "evidence", "stages", "internal", "longest_s"), 90_000, None, None),
     (("gates", 2, "options", "soak"), "60h", "soak-1", "60h"),

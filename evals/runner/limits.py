@@ -1,0 +1,86 @@
+"""What a shard may still ask: its run's caps, and whether somebody paused it.
+
+`admits` is asked before each call and `settle` told after each result, both on the thread of the
+calls; `look` runs on the database's thread. Nothing here ends a call in flight: what was paid for
+is recorded.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from uuid import UUID
+
+from evals.caps import Caps, Spent
+from evals.models import Run
+from evals.runner.storage import ResultRow
+from evals.selectors import runs
+from evals.states import RunState
+from infra import clock
+
+
+class Limits:
+    """Admits calls until a cap is reached or the run is paused; then never again."""
+
+    def __init__(
+        self,
+        *,
+        caps: Caps | None = None,
+        spent: Spent | None = None,
+        seconds_left: float | None = None,
+    ) -> None:
+        """`seconds_left` of the run's own time; None when it is not capped."""
+        self._caps = caps or Caps()
+        self._cost_micros = spent.cost_micros if spent else 0
+        self._tokens = spent.tokens if spent else 0
+        self._ends_at = None if seconds_left is None else time.monotonic() + seconds_left
+        self.because = ""
+        """Why the rest is to be skipped, in one sentence; empty while nothing ended the run."""
+        self.is_paused = False
+
+    def admits(self) -> bool:
+        """Whether one more call may begin."""
+        if not self.because and self._ends_at is not None and time.monotonic() >= self._ends_at:
+            self.because = f"Its cap of {self._caps.most_seconds:,} s on time was reached."
+        return not (self.because or self.is_paused)
+
+    def settle(self, row: ResultRow) -> None:
+        """Count what a result cost."""
+        self._cost_micros += (row.cost_micros or 0) + (row.grader_cost_micros or 0)
+        self._tokens += (row.tokens_in or 0) + (row.tokens_out or 0)
+        self._tokens += (row.grader_tokens_in or 0) + (row.grader_tokens_out or 0)
+        self.because = self.because or self._reached(row)
+
+    def _reached(self, row: ResultRow) -> str:
+        caps = self._caps
+        if caps.most_cost_micros is not None and self._cost_micros >= caps.most_cost_micros:
+            return f"Its cap of {_money(caps.most_cost_micros)} on money was reached."
+        if caps.most_tokens is not None and self._tokens >= caps.most_tokens:
+            return f"Its cap of {caps.most_tokens:,} tokens was reached."
+        if caps.is_spending and row.output and row.tokens_in is None:
+            # What nobody counts can't be kept within a cap.
+            return "The upstream did not count the tokens of an answer, so no cap could be kept."
+        return ""
+
+    def look(self, run_id: UUID) -> None:
+        """See whether the run was paused meanwhile; a database call."""
+        state = Run.objects.filter(pk=run_id).values_list("state", flat=True).first()
+        if state == RunState.PAUSED.value:
+            self.is_paused = True
+
+
+def limits_of(run: Run) -> Limits:
+    """As the run's recorded results leave them."""
+    caps = runs.caps_of(run)
+    spent = runs.spent(run) if caps.is_spending else None
+    return Limits(caps=caps, spent=spent, seconds_left=_seconds_left(run, clock.now()))
+
+
+def _seconds_left(run: Run, now: datetime) -> float | None:
+    if run.most_seconds is None or run.started_at is None:
+        return None
+    return run.most_seconds - runs.seconds_run(run, now)
+
+
+def _money(micros: int) -> str:
+    return f"{micros / 1_000_000:,.6f}".rstrip("0").rstrip(".")

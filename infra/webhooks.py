@@ -1,0 +1,269 @@
+"""Messages to others, signed as Standard Webhooks asks, tried again until they arrive.
+
+A message is a row before it is sent, so none is lost; a call is made outside every transaction,
+and each is kept. The id stays the same in every attempt, so a receiver can tell a repeat.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from django.db import transaction
+from django.db.models import Model, QuerySet
+from standardwebhooks import Webhook
+
+from infra import audit, clock, secrets_by_reference
+from infra.actors import Actor
+from infra.delivery_states import DELIVERY_TRANSITIONS, DeliveryState
+from infra.errors import DomainError, InvalidInput, NotFound
+from infra.lifecycles import check_move
+from infra.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
+from infra.roles import Role
+
+KEEPERS = (Role.RELEASE_MANAGER, Role.EVAL_OWNER)
+# Seconds until the next attempt, as Standard Webhooks proposes: 5 s to a day, then it has failed.
+WAITS_S = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
+# Whoever claimed a delivery has this long for its call; a killed one is tried again after it.
+CLAIM = timedelta(seconds=60)
+TIMEOUT_S = (5, 15)
+AT_ONCE = 20
+SHOWN_CHARACTERS = 300
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came of one call; `status` None: nothing was answered."""
+
+    status: int | None
+    problem: str
+
+    @property
+    def is_good(self) -> bool:
+        return self.status is not None and 200 <= self.status < 300
+
+
+def add_endpoint(*, actor: Actor, name: str, url: str, secret_ref: str) -> WebhookEndpoint:
+    """An address that is told from now on; the secret stays where `secret_ref` points."""
+    actor.must("add webhook endpoints", *KEEPERS)
+    _check_url(url)
+    if not secret_ref:
+        raise InvalidInput("secret_missing", "Name the secret that signs: env:NAME or file:/path.")
+    _signer(secret_ref)
+    if WebhookEndpoint.objects.filter(name=name).exists():
+        raise InvalidInput("name_taken", f"There is an endpoint {name!r}: choose another name.")
+    with transaction.atomic():
+        made = WebhookEndpoint.objects.create(
+            name=name,
+            url=url,
+            secret_ref=secret_ref,
+            created_by=actor.name,
+            created_at=clock.now(),
+        )
+        audit.record(
+            actor=actor, action="webhook.added", subject=made, after={"url": url, "name": name}
+        )
+    return made
+
+
+def enable_endpoint(
+    *, actor: Actor, endpoint: WebhookEndpoint, enabled: bool, reason: str
+) -> WebhookEndpoint:
+    """Tell the address again, or no longer; what waits for a disabled one fails, and is kept."""
+    actor.must("change webhook endpoints", *KEEPERS)
+    if not reason.strip():
+        raise InvalidInput("reason_missing", "Say why the endpoint is changed.")
+    with transaction.atomic():
+        row = WebhookEndpoint.objects.select_for_update().get(pk=endpoint.pk)
+        row.is_enabled = enabled
+        row.save(update_fields=["is_enabled"])
+        action = "webhook.enabled" if enabled else "webhook.disabled"
+        audit.record(actor=actor, action=action, subject=row, reason=reason)
+    return row
+
+
+def tell(*, event: str, subject: Model, data: Mapping[str, Any]) -> int:
+    """A delivery to every enabled endpoint, in the caller's transaction; how many."""
+    now = clock.now()
+    body = json.dumps({"type": event, "timestamp": now.isoformat(), "data": data}, default=str)
+    made = [
+        WebhookDelivery(
+            endpoint=endpoint,
+            event=event,
+            subject=str(subject.pk),
+            body=body,
+            next_attempt_at=now,
+            created_at=now,
+        )
+        for endpoint in WebhookEndpoint.objects.filter(is_enabled=True)
+    ]
+    return len(WebhookDelivery.objects.bulk_create(made))
+
+
+def send_again(*, actor: Actor, delivery: WebhookDelivery, reason: str) -> WebhookDelivery:
+    """The same message, under the same id, from the first wait on."""
+    actor.must("send webhooks again", *KEEPERS)
+    if not reason.strip():
+        raise InvalidInput("reason_missing", "Say why it is sent again.")
+    with transaction.atomic():
+        row = WebhookDelivery.objects.select_for_update(of=("self",)).get(pk=delivery.pk)
+        _move(row, DeliveryState.PENDING)
+        row.n_attempts, row.next_attempt_at, row.delivered_at = 0, clock.now(), None
+        row.save(update_fields=["state", "n_attempts", "next_attempt_at", "delivered_at"])
+        audit.record(actor=actor, action="webhook.sent_again", subject=row, reason=reason)
+    return row
+
+
+def deliver_due() -> int:
+    """Send what is due, each by one worker at a time; the number that arrived."""
+    n_arrived = 0
+    for _ in range(AT_ONCE):
+        delivery = _claim()
+        if delivery is None:
+            break
+        began = time.monotonic()
+        answer = _sent(delivery)
+        n_arrived += answer.is_good
+        _keep(delivery, answer, (time.monotonic() - began) * 1000)
+    return n_arrived
+
+
+def delivery_with_id(delivery_id: object) -> WebhookDelivery:
+    """That delivery; NotFound."""
+    found = deliveries().filter(pk=delivery_id).first()
+    if found is None:
+        raise NotFound("no_such_delivery", f"There is no webhook delivery {delivery_id}.")
+    return found
+
+
+def endpoint_named(name: str) -> WebhookEndpoint:
+    """That endpoint; NotFound."""
+    found = WebhookEndpoint.objects.filter(name=name).first()
+    if found is None:
+        raise NotFound("no_such_endpoint", f"There is no webhook endpoint {name!r}.")
+    return found
+
+
+def deliveries(subject: str = "") -> QuerySet[WebhookDelivery]:
+    """Newest first, with their attempts; of one subject when given."""
+    found = WebhookDelivery.objects.select_related("endpoint").prefetch_related("attempts")
+    return found.filter(subject=subject) if subject else found
+
+
+def _claim() -> WebhookDelivery | None:
+    now = clock.now()
+    with transaction.atomic():
+        row = (
+            WebhookDelivery.objects.select_for_update(skip_locked=True, of=("self",))
+            .select_related("endpoint")
+            .filter(state=DeliveryState.PENDING.value, next_attempt_at__lte=now)
+            .order_by("next_attempt_at")
+            .first()
+        )
+        if row is not None:
+            row.next_attempt_at = now + CLAIM
+            row.save(update_fields=["next_attempt_at"])
+    return row
+
+
+def _sent(delivery: WebhookDelivery) -> Answer:
+    if not delivery.endpoint.is_enabled:
+        return Answer(status=None, problem="The endpoint is disabled.")
+    now = clock.now()
+    try:
+        headers = signed_headers(delivery, now)
+        with requests.post(
+            delivery.endpoint.url,
+            data=delivery.body.encode(),
+            headers=headers,
+            timeout=TIMEOUT_S,
+            allow_redirects=False,
+            stream=True,
+        ) as response:
+            said = response.raw.read(SHOWN_CHARACTERS, decode_content=True) or b""
+            status = response.status_code
+    except DomainError as refusal:
+        return Answer(status=None, problem=refusal.message)
+    except (requests.RequestException, OSError) as error:
+        return Answer(status=None, problem=f"The endpoint could not be reached: {error}"[:1000])
+    text = said.decode("utf-8", "replace").replace("\x00", "")
+    good = 200 <= status < 300
+    return Answer(status=status, problem="" if good else f"It answered {status}: {text}")
+
+
+def signed_headers(delivery: WebhookDelivery, now: datetime) -> dict[str, str]:
+    """`webhook-id`, `webhook-timestamp` and `webhook-signature` over id, timestamp and body."""
+    message_id = f"msg_{delivery.pk.hex}"
+    signature = _signer(delivery.endpoint.secret_ref).sign(message_id, now, delivery.body)
+    return {
+        "content-type": "application/json",
+        "user-agent": "slipway",
+        "webhook-id": message_id,
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": signature,
+    }
+
+
+def _signer(secret_ref: str) -> Webhook:
+    secret = secrets_by_reference.resolve(secret_ref).removeprefix("whsec_")
+    try:
+        key = base64.b64decode(secret, validate=True)
+    except ValueError:
+        key = b""
+    if not 24 <= len(key) <= 64:
+        wanted = "write whsec_ and 24 to 64 bytes in base64"
+        message = f"{secret_ref} holds no webhook secret: {wanted}."
+        raise InvalidInput("secret_malformed", message)
+    return Webhook(key)
+
+
+def _keep(delivery: WebhookDelivery, answer: Answer, duration_ms: float) -> None:
+    now = clock.now()
+    with transaction.atomic():
+        WebhookAttempt.objects.create(
+            delivery=delivery,
+            at=now,
+            status=answer.status,
+            problem=answer.problem,
+            duration_ms=duration_ms,
+        )
+        row = WebhookDelivery.objects.select_for_update(of=("self",)).get(pk=delivery.pk)
+        if row.state != DeliveryState.PENDING.value:
+            return
+        row.n_attempts += 1
+        if answer.is_good:
+            _move(row, DeliveryState.DELIVERED)
+            row.delivered_at, row.next_attempt_at = now, None
+        elif row.n_attempts > len(WAITS_S) or not delivery.endpoint.is_enabled:
+            _move(row, DeliveryState.FAILED)
+            row.next_attempt_at = None
+        else:
+            row.next_attempt_at = now + timedelta(seconds=WAITS_S[row.n_attempts - 1])
+        row.save(update_fields=["state", "n_attempts", "next_attempt_at", "delivered_at"])
+
+
+def _move(row: WebhookDelivery, state: DeliveryState) -> None:
+    check_move(DELIVERY_TRANSITIONS, DeliveryState(row.state), state, f"The delivery {row.pk}")
+    row.state = state.value
+
+
+def _check_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise InvalidInput("bad_url", f"{url!r} is no URL: {error}.") from error
+    is_local = parts.scheme == "http" and parts.hostname in LOOPBACK
+    if not parts.hostname or (parts.scheme != "https" and not is_local):
+        wanted = "write an https:// URL (http:// only on this host)"
+        raise InvalidInput("bad_url", f"{url!r} is no address to tell: {wanted}.")
+    if parts.username or parts.password:
+        message = "The URL must not carry a password: the secret signs instead."
+        raise InvalidInput("bad_url", message)
