@@ -42,6 +42,11 @@ from infra import embedded  # noqa: E402
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
+def pytest_configure() -> None:
+    # A conftest below may have set it again (the Celery application does).
+    os.environ.pop("DJANGO_SETTINGS_MODULE", None)
+
+
 def pytest_unconfigure() -> None:
     embedded.stop_valkey(force=True)
     embedded.stop_postgres(force=True)
