@@ -51,6 +51,13 @@ def _encoded(whole: dict[str, Any]) -> bytes:
         return json.dumps(whole).encode()
 
 
+def storable(text: str) -> str:
+    """The text as PostgreSQL holds it: no NUL, and as UTF-8 no half of a surrogate pair."""
+    if text.isascii() and "\x00" not in text:
+        return text
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+
+
 def unpack(kept: bytes | memoryview) -> Output | None:
     """The output again; None when nothing was answered."""
     if not kept:

@@ -118,18 +118,18 @@ def _graded(grade: Grade) -> dict[str, Any]:
         "state": grade.state.value,
         "score": grade.score,
         "components": {label: _share(share) for label, share in grade.components.items()},
-        "explanation": _storable(grade.explanation),
+        "explanation": outputs.storable(grade.explanation),
     }
 
 
 def _share(share: ComponentGrade) -> dict[str, Any]:
-    return {"score": share.score, "explanation": _storable(share.explanation)}
+    return {"score": share.score, "explanation": outputs.storable(share.explanation)}
 
 
 def _errored(
     work: ShardWork, call: Call, code: str, message: str, known: dict[str, Any]
 ) -> ResultRow:
-    error = {"error_code": code[:60], "error_message": _storable(message)}
+    error = {"error_code": code[:60], "error_message": outputs.storable(message)}
     return _row(work, call, {**known, "state": ResultState.ERRORED.value, **error})
 
 
@@ -160,10 +160,3 @@ def _row(work: ShardWork, call: Call, values: dict[str, Any]) -> ResultRow:
         recorded_at=clock.now(),
         **{**UNKNOWN, **values},
     )
-
-
-def _storable(text: str) -> str:
-    """PostgreSQL's text holds no NUL, UTF-8 no half of a surrogate pair."""
-    if text.isascii() and "\x00" not in text:
-        return text
-    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()

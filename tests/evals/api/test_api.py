@@ -49,7 +49,7 @@ class Caller:
 def document(n_cases: int = 12) -> dict[str, Any]:
     """The echo suite as a request's body."""
     spec = builders.suite_spec(n_cases)
-    suite = slipway._suite_as_json(spec)
+    suite = slipway.suite_as_json(spec)
     return {"suite": suite, "cases": [case.as_json() for case in spec.cases]}
 
 
