@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
 from evals import components
-from evals.graders import refusals
+from evals.graders import merging, refusals
 from evals.graders.contract import (
     ComponentGrade,
     Grade,
@@ -209,7 +209,7 @@ def grade_sample(
         return by_policy(Ungradable.REFUSED, specs, case, policy, "the model refused to answer")
     every = of_case(specs, case)
     grades = [_settled(spec, case, sample, policy, grade_one(spec, case, sample)) for spec in every]
-    return _merged(every, grades)
+    return merging.merged(every, grades)
 
 
 async def grade_sample_async(
@@ -227,7 +227,7 @@ async def grade_sample_async(
         _settled(spec, case, sample, policy, await grade_one_async(spec, case, sample, services))
         for spec in every
     ]
-    return _merged(every, grades)
+    return merging.merged(every, grades)
 
 
 def by_policy(
@@ -273,46 +273,3 @@ def _settled(
     if grade.state is ResultState.REFUSED or refusals.sounds_like_refusal(sample):
         return _by_policy(Ungradable.REFUSED, [spec], case, policy, "the model refused to answer")
     return _by_policy(Ungradable.UNPARSABLE, [spec], case, policy, grade.explanation)
-
-
-def _merged(specs: Sequence[Mapping[str, Any]], grades: Sequence[Grade]) -> Grade:
-    """Weighted means per component and over all; passed only when every scoring grader passed."""
-    if len(grades) == 1:
-        return grades[0]
-    scored = [
-        (spec.get("weight", 1.0), grade.score, grade)
-        for spec, grade in zip(specs, grades, strict=True)
-        if grade.score is not None
-    ]
-    said = "; ".join(grade.explanation for grade in grades if grade.explanation)
-    if not scored:
-        return Grade(state=ResultState.UNSCORED, score=None, explanation=said)
-    shares: dict[str, list[tuple[float, ComponentGrade]]] = {}
-    for weight, _, grade in scored:
-        for label, share in grade.components.items():
-            shares.setdefault(label, []).append((weight, share))
-    return Grade(
-        state=_worst([grade.state for _, _, grade in scored]),
-        score=_mean([(weight, score) for weight, score, _ in scored]),
-        components={label: _blend(parts) for label, parts in sorted(shares.items())},
-        explanation=said,
-        parsed=all(grade.parsed for _, _, grade in scored),
-    )
-
-
-def _worst(states: Sequence[ResultState]) -> ResultState:
-    for state in (ResultState.REFUSED, ResultState.FAILED):
-        if state in states:
-            return state
-    return ResultState.PASSED
-
-
-def _mean(weighted: Sequence[tuple[float, float]]) -> float:
-    return sum(weight * score for weight, score in weighted) / sum(w for w, _ in weighted)
-
-
-def _blend(parts: Sequence[tuple[float, ComponentGrade]]) -> ComponentGrade:
-    return ComponentGrade(
-        score=_mean([(weight, share.score) for weight, share in parts]),
-        explanation="; ".join(share.explanation for _, share in parts if share.explanation),
-    )
