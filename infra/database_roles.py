@@ -35,6 +35,7 @@ WRITTEN_ONCE = frozenset(
         "case_audit",
         "suite_health",
         "size_frontier",
+        "eval_pace_change",
         "comparison",
         "judge_version",
         "label_item",

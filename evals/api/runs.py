@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 from evals import outputs
 from evals.api.parameters import SUITE_NAME, suite_reference
 from evals.caps import MOST, MOST_SECONDS, Caps
-from evals.models import Metric, Result, Run
+from evals.models import Metric, PaceChange, Result, Run
 from evals.selectors import runs, suites
 from evals.services import runs as services
 from evals.states import ResultState, RunSource, RunState
@@ -47,6 +47,9 @@ class RunIn(serializers.Serializer):
     seed = serializers.IntegerField(min_value=0, max_value=services.MOST_SEED, default=1)
     idempotency_key = serializers.CharField(max_length=200, default="", allow_blank=True)
     caps = CapsIn(required=False)
+    max_retries = serializers.IntegerField(
+        min_value=0, max_value=services.MOST_RETRIES, required=False, allow_null=True
+    )
 
 
 class RunOut(serializers.ModelSerializer):
@@ -67,6 +70,7 @@ class RunOut(serializers.ModelSerializer):
             "state",
             "repeats",
             "concurrency",
+            "max_retries",
             "seed",
             "idempotency_key",
             "n_expected",
@@ -260,6 +264,24 @@ class Results(ListAPIView):
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().get(request, *args, **kwargs)
+
+
+class PaceChangeOut(serializers.ModelSerializer):
+    """A change of how many calls the run's endpoint takes at once, all workers together."""
+
+    class Meta:
+        model = PaceChange
+        fields = ("endpoint", "limit", "cause", "n_workers", "changed_at")
+
+
+class RunPace(ListAPIView):
+    """How the limit of the run's endpoint moved while the run went on, newest first."""
+
+    serializer_class = PaceChangeOut
+    queryset = PaceChange.objects.none()
+
+    def get_queryset(self) -> QuerySet[PaceChange]:
+        return runs.pace_changes(runs.run_with_id(self.kwargs["run_id"]))
 
 
 class ResultFilters(serializers.Serializer):

@@ -48,6 +48,7 @@ urlpatterns: list[URLPattern] = [
     path("runs/import/", run_imports.ImportRun.as_view(), name="run-import"),
     path("runs/<uuid:run_id>/", runs.RunDetail.as_view(), name="run"),
     path("runs/<uuid:run_id>/results/", runs.Results.as_view(), name="run-results"),
+    path("runs/<uuid:run_id>/pace/", runs.RunPace.as_view(), name="run-pace"),
     path("runs/<uuid:run_id>/cancel/", run_controls.Cancel.as_view(), name="run-cancel"),
     path("runs/<uuid:run_id>/pause/", run_controls.Pause.as_view(), name="run-pause"),
     path("runs/<uuid:run_id>/resume/", run_controls.Resume.as_view(), name="run-resume"),

@@ -103,5 +103,6 @@ def run_options(options: dict[str, Any]) -> dict[str, Any]:
         "concurrency": options["concurrency"],
         "idempotency_key": options["key"],
         "seed": options["seed"],
+        "max_retries": options["max_retries"],
         "caps": caps,
     }

@@ -9,6 +9,7 @@ from evals.models.judges import (
     Label,
     LabelItem,
 )
+from evals.models.pace import PaceChange
 from evals.models.run_sets import RunSet, RunSetReport
 from evals.models.runs import Comparison, Metric, Result, Run, RunScores, Shard
 from evals.models.suites import Case, Suite, SuiteVersion
@@ -24,6 +25,7 @@ __all__ = [
     "Label",
     "LabelItem",
     "Metric",
+    "PaceChange",
     "Result",
     "Run",
     "RunScores",

@@ -57,6 +57,9 @@ class Run(models.Model):
     repeats = models.PositiveIntegerField(default=1)
     concurrency = models.PositiveIntegerField(default=4)
     seed = models.BigIntegerField()
+    max_retries = models.PositiveSmallIntegerField(
+        null=True, help_text="Calls again after one that failed; empty: five."
+    )
     state = models.CharField(
         max_length=20,
         choices=[(s.value, s.value) for s in RunState],

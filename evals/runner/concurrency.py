@@ -39,7 +39,12 @@ LOOK_AT_EVERY = 8
 class CallsInFlight:
     """Calls every item of the work, `concurrency` at a time; a context manager."""
 
-    def __init__(self, work: ShardWork, client: ChatClient, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        work: ShardWork,
+        client: ChatClient,
+        limits: Limits | None = None,
+    ) -> None:
         self._work = work
         self._client = client
         self._services = GraderServices(work.endpoints)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from uuid import UUID
+
+from django.conf import settings
 
 from evals.runner import journal, leases
 from evals.runner.concurrency import CallsInFlight
 from evals.runner.durable import AWAY, DurableResults
 from evals.runner.leases import Lease
 from evals.runner.limits import Limits, limits_of
+from evals.runner.pace import SharedPace
 from evals.runner.regrading import StoredAnswers
 from evals.runner.skipping import skip_the_rest
 from evals.runner.work import ShardWork, read_work
@@ -33,7 +37,7 @@ def run_shard(shard_id: UUID) -> None:
         journal.ship_left(lease.run_id)
         work = read_work(lease)
         limits = limits_of(run_with_id(lease.run_id))
-        if work.calls and not _call_and_store(lease, work, _client_of(work), limits):
+        if work.calls and not _call_and_store(lease, work, limits):
             return
         if limits.is_paused:
             leases.release(lease)
@@ -46,22 +50,33 @@ def run_shard(shard_id: UUID) -> None:
         runs.fail_run(run_id=lease.run_id, problem=refusal.message)
 
 
-def _client_of(work: ShardWork) -> ChatClient:
+def _client_of(work: ShardWork, pace: SharedPace | None) -> ChatClient:
     """A suite that says how long an answer may take wants no second one after it."""
     if work.regraded_from is not None:
         return StoredAnswers(work.regraded_from)
     secret, limit_s = secrets_by_reference.resolve(work.secret_ref), work.policy.request_timeout_s
-    if limit_s is None:
-        return chat_client(base_url=work.base_url, secret=secret)
-    retry = RetryPolicy(again_after_timeout=False)
-    return chat_client(base_url=work.base_url, secret=secret, timeout_s=limit_s, retry=retry)
+    retry = RetryPolicy(again_after_timeout=limit_s is None)
+    if work.max_retries is not None:
+        retry = replace(retry, most_calls=1 + work.max_retries)
+    limits = {} if limit_s is None else {"timeout_s": limit_s}
+    return chat_client(base_url=work.base_url, secret=secret, retry=retry, pace=pace, **limits)
 
 
-def _call_and_store(lease: Lease, work: ShardWork, client: ChatClient, limits: Limits) -> bool:
+def _pace_of(work: ShardWork) -> SharedPace | None:
+    """None where nothing is called."""
+    if work.regraded_from is not None:
+        return None
+    return SharedPace(endpoint=work.base_url, redis_url=settings.REDIS_URL, own=work.concurrency)
+
+
+def _call_and_store(lease: Lease, work: ShardWork, limits: Limits) -> bool:
     """True when all that the limits admit is recorded; False when the lease or the run is over."""
-    with DurableResults(lease.run_id) as results, CallsInFlight(work, client, limits) as calls:
-        watch = _Watch(lease, limits)
+    pace = _pace_of(work)
+    in_flight = CallsInFlight(work, _client_of(work, pace), limits)
+    with DurableResults(lease.run_id) as results, in_flight as calls:
+        watch = _Watch(lease, limits, pace)
         while not (calls.is_over and results.comes_back()):
+            watch.keep_pace()
             rows = calls.take(FLUSH_S)
             if rows:
                 results.keep(rows)
@@ -74,14 +89,18 @@ def _call_and_store(lease: Lease, work: ShardWork, client: ChatClient, limits: L
                 calls.feed()
             except AWAY as error:
                 results.went_away(error)
+    watch.keep_history()
+    if pace is not None:
+        pace.close()
     return True
 
 
 class _Watch:
-    """Looks after the lease: whether it is held often, its renewal and a pause now and then."""
+    """Looks whether the lease is held often; now and then renews it, sees a pause, keeps the pace's
+    history."""
 
-    def __init__(self, lease: Lease, limits: Limits) -> None:
-        self._lease, self._limits = lease, limits
+    def __init__(self, lease: Lease, limits: Limits, pace: SharedPace | None) -> None:
+        self._lease, self._limits, self._pace = lease, limits, pace
         self._look_at = self._renew_at = 0.0
 
     def goes_on(self) -> bool:
@@ -91,8 +110,19 @@ class _Watch:
             self._renew_at = now + leases.HEARTBEAT_S
             self._look_at = now + leases.LOOK_S
             self._limits.look(self._lease.run_id)
+            self.keep_history()
             return leases.renew(self._lease)
         if now >= self._look_at:
             self._look_at = now + leases.LOOK_S
             return leases.is_held(self._lease)
         return True
+
+    def keep_pace(self) -> None:
+        """Look at the limit that the endpoint's workers share."""
+        if self._pace is not None:
+            self._pace.look()
+
+    def keep_history(self) -> None:
+        """Record how the endpoint's limit moved since the last time."""
+        if self._pace is not None:
+            runs.record_pace(self._pace.taken())

@@ -65,6 +65,8 @@ class ShardWork:
     policy: Policy
     pricing: Pricing | None
     concurrency: int
+    max_retries: int | None
+    """Calls again after one that failed; None: as many as the client's own policy allows."""
     calls: MissingCalls
     endpoints: Mapping[str, ModelEndpoint]
     """The models that the graders ask, by the name they use."""
@@ -91,6 +93,7 @@ def read_work(lease: Lease) -> ShardWork:
         policy=suites.policy_of(run.version),
         pricing=_pricing(price_at(run.checkpoint_id, clock.now())),
         concurrency=max(1, ordering.share_of(run.concurrency, index, n_shards)),
+        max_retries=run.max_retries,
         calls=_missing_calls(run, lease, known),
         endpoints=model_endpoints.endpoints_of(run.version),
     )

@@ -12,7 +12,7 @@ from uuid import UUID
 from django.db.models import Count, Q, QuerySet, Sum
 
 from evals.caps import Caps, Spent
-from evals.models import Result, Run, SuiteVersion
+from evals.models import PaceChange, Result, Run, SuiteVersion
 from evals.states import ResultState, RunSource, RunState
 from infra import clock
 from infra.errors import NotFound
@@ -212,6 +212,16 @@ def seconds_run(run: Run, now: datetime) -> float:
         return 0.0
     until = run.finished_at or run.paused_at or now
     return max(0.0, (until - run.started_at).total_seconds() - run.paused_seconds)
+
+
+def pace_changes(run: Run) -> QuerySet[PaceChange]:
+    """How the limit of the run's endpoint moved while the run went on, newest first."""
+    if run.deployment is None or run.started_at is None:
+        return PaceChange.objects.none()
+    found = PaceChange.objects.filter(
+        endpoint=run.deployment.base_url, changed_at__gte=run.started_at
+    )
+    return found.filter(changed_at__lte=run.finished_at) if run.finished_at else found
 
 
 def results(run: Run) -> QuerySet[Result]:

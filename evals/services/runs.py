@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -14,7 +15,8 @@ from django.db.models import Count
 from evals import ordering
 from evals.caps import Caps
 from evals.graders import external
-from evals.models import Metric, Result, Run, RunScores, RunSet, Shard, SuiteVersion
+from evals.models import Metric, PaceChange, Result, Run, RunScores, RunSet, Shard, SuiteVersion
+from evals.pace_changes import PaceSeen
 from evals.selectors import model_endpoints, scores
 from evals.selectors.runs import caps_of
 from evals.services.health import measure_later
@@ -34,13 +36,14 @@ STARTERS = (Role.ENGINEER, Role.EVAL_OWNER, Role.RELEASE_MANAGER)
 MOST_REPEATS = 100
 MOST_CONCURRENCY = 1024
 MOST_SEED = 2**31 - 1
+MOST_RETRIES = 20
 # A run smaller than this leaves the other worker process free for everything else.
 ITEMS_PER_SHARD = 2_000
 MOST_SHARDS = 2
 RUN_SHARD = "evals.run_shard"
 CAPS = tuple(field.name for field in fields(Caps))
 # A queued shard is nudged again after this: its message may be lost.
-NUDGE_LASTS = timedelta(seconds=10)
+NUDGE_LASTS = timedelta(seconds=5)
 
 
 def start_run(
@@ -54,6 +57,7 @@ def start_run(
     seed: int = 1,
     caps: Caps | None = None,
     run_set: RunSet | None = None,
+    max_retries: int | None = None,
 ) -> Run:
     """A queued run of the checkpoint on the version; the one that exists for the same key.
 
@@ -62,7 +66,7 @@ def start_run(
     """
     actor.must("start eval runs", *STARTERS, scope=Scope.RUN)
     caps = caps or Caps()
-    _check_numbers(repeats, concurrency, seed)
+    _check_numbers(repeats, concurrency, seed, max_retries)
     _check_caps(caps, checkpoint)
     if version.state != VersionState.PUBLISHED.value:
         message = f"{version} is a draft: publish it before running checkpoints on it."
@@ -80,6 +84,7 @@ def start_run(
         started_by=actor.name,
         created_at=clock.now(),
         run_set=run_set,
+        max_retries=max_retries,
         **asdict(caps),
     )
     found = _run_of_key(idempotency_key)
@@ -181,6 +186,11 @@ def keep_scores(run: Run, table: ScoreTable) -> None:
     )
 
 
+def record_pace(changes: Sequence[PaceSeen]) -> None:
+    """Keep what workers found out about an endpoint's limit."""
+    PaceChange.objects.bulk_create(PaceChange(**asdict(change)) for change in changes)
+
+
 def send_shard(shard_id: UUID) -> None:
     """Nudge a worker after commit; a lost message is found by the sweep."""
     transaction.on_commit(
@@ -205,11 +215,14 @@ def refuse_external(version: SuiteVersion) -> None:
             raise InvalidMove("graded_elsewhere", f"{version}: its {external.told(spec)}.")
 
 
-def _check_numbers(repeats: int, concurrency: int, seed: int) -> None:
+def _check_numbers(
+    repeats: int, concurrency: int, seed: int, max_retries: int | None = None
+) -> None:
     for name, value, least, most in (
         ("repeats", repeats, 1, MOST_REPEATS),
         ("concurrency", concurrency, 1, MOST_CONCURRENCY),
         ("seed", seed, 0, MOST_SEED),
+        ("max_retries", max_retries or 0, 0, MOST_RETRIES),
     ):
         if not least <= value <= most:
             message = f"{name} is {value}: choose {least} to {most:,}."

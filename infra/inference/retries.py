@@ -32,28 +32,31 @@ class NoPace:
 async def complete(call: Call, retry: RetryPolicy, pace: Pace) -> Completion:
     """The answer; CompletionFailed when the policy's calls are spent or the error is final.
 
-    `call` is given which call of how many it is; no place in the pace is held during a wait.
+    `call` is given which call of how many it is. No place in the pace is held during a wait, and
+    standing in line for one is not counted against the policy's time.
     """
-    began, n_calls = time.monotonic(), 0
+    spent_s, n_calls = 0.0, 0
     while True:
         n_calls += 1
+        token = await pace.enter()
+        began = time.monotonic()
         try:
-            return await _paced(call, n_calls, pace)
+            return await _paced(call, n_calls, pace, token)
         except CallFailed as failure:
             wait_s = retry.wait_s(n_calls, failure.retry_after_s)
-            spent_s = time.monotonic() - began
+            spent_s += time.monotonic() - began
             over = n_calls >= retry.most_calls or spent_s + wait_s > retry.within_s
             if over or not _is_repeatable(failure, retry):
                 raise CompletionFailed(failure, n_calls) from failure
         await asyncio.sleep(wait_s)
+        spent_s += wait_s
 
 
 def _is_repeatable(failure: CallFailed, retry: RetryPolicy) -> bool:
     return failure.retryable and (retry.again_after_timeout or failure.code != TIMED_OUT)
 
 
-async def _paced(call: Call, n_calls: int, pace: Pace) -> Completion:
-    token = await pace.enter()
+async def _paced(call: Call, n_calls: int, pace: Pace, token: int) -> Completion:
     ending, asked_s = Ending.FAILED, None
     try:
         answer = await call(n_calls)

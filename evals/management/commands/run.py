@@ -44,6 +44,9 @@ def start(parser: CommandParser) -> None:
     parser.add_argument("--repeats", type=int, default=1, metavar="K")
     parser.add_argument("--concurrency", type=int, default=4, metavar="N")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--max-retries", type=int, metavar="N", help="calls again after one that failed; 0: none"
+    )
     parser.add_argument("--key", default="", help="starting again with this key gives this run")
     parser.add_argument("--wait", action="store_true", help="stay until it is over")
     parser.add_argument("--most-cost", type=_money, metavar="MONEY", help="in the price's currency")
@@ -85,6 +88,11 @@ def export(parser: CommandParser) -> None:
     parser.add_argument("path", type=Path)
 
 
+def pace(parser: CommandParser) -> None:
+    """how many calls at once the run's endpoint was found to take"""
+    parser.add_argument("id", type=UUID)
+
+
 def cancel(parser: CommandParser) -> None:
     """end a run"""
     parser.add_argument("id", type=UUID)
@@ -113,12 +121,12 @@ def regrade(parser: CommandParser) -> None:
 
 
 class Command(RunSetActions):
-    help = "Eval runs: start, import, show, export, pause, resume, cancel, regrade, sets, report."
+    help = "Eval runs: start, import, show, export, pace, pause, resume, cancel, regrade, sets."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        actions = (start, import_, list_, show, export, pause, resume, cancel, regrade)
-        actions += (sets, report)
+        actions = (start, import_, list_, show, export, pace, pause, resume, cancel)
+        actions += (regrade, sets, report)
         add_actions(parser, {fill.__name__.rstrip("_"): fill for fill in actions})
 
     def run(self, **options: Any) -> Any:
@@ -173,6 +181,18 @@ class Command(RunSetActions):
 
     def run_show(self, options: dict[str, Any]) -> dict[str, Any]:
         return self._told(runs.run_with_id(options["id"]))
+
+    def run_pace(self, options: dict[str, Any]) -> list[dict[str, Any]]:
+        found = list(runs.pace_changes(runs.run_with_id(options["id"])))
+        for change in found:
+            self.say(
+                f"{change.changed_at:%H:%M:%S}  {change.limit:8.1f} at once, {change.cause}, "
+                f"{change.n_workers} workers"
+            )
+        return [
+            {"at": change.changed_at.isoformat(), "limit": change.limit, "cause": change.cause}
+            for change in found
+        ]
 
     def run_export(self, options: dict[str, Any]) -> dict[str, Any]:
         run = runs.run_with_id(options["id"])

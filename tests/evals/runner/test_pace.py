@@ -1,0 +1,219 @@
+"""How many calls an endpoint takes, found together: real Valkey, real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from itertools import count
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import uvloop
+
+from evals.models import PaceChange
+from evals.runner.pace import FIRST_LIMIT, LOOK_S, SharedPace
+from evals.services import runs
+from infra import clock
+from infra.errors import InvalidInput
+from infra.inference import CompletionFailed, Ending, FastClient
+from tests.evals import builders
+from tests.evals.fast_upstream import serving
+from tests.evals.upstream import Upstream, failure
+
+LIMIT, LATENCY_MS = 40, 20
+NO_VALKEY = "unix:///nowhere/valkey.sock?db=0"
+
+
+def looking(pace: SharedPace, act: Callable[[], Awaitable[Any]]) -> Any:
+    """What `act` returns while another thread looks at the shared limit."""
+    is_over = threading.Event()
+
+    def look() -> None:
+        while not is_over.wait(0.02):
+            pace.look()
+
+    looker = threading.Thread(target=look)
+    looker.start()
+    try:
+        return uvloop.run(act())
+    finally:
+        is_over.set()
+        looker.join()
+        pace.close()
+
+
+class Worker(threading.Thread):
+    """Calls an upstream for some seconds, as one shard does."""
+
+    def __init__(self, base_url: str, valkey: str, own: int, seconds: float) -> None:
+        super().__init__()
+        self.pace = SharedPace(endpoint=base_url, redis_url=valkey, own=own)
+        self.client = FastClient(base_url=base_url, pace=self.pace)
+        self.own, self.ends_at = own, time.monotonic() + seconds
+        self.n_failed = 0
+
+    def run(self) -> None:
+        looking(self.pace, self.call_all)
+
+    async def call_all(self) -> None:
+        numbers = count()
+        await asyncio.gather(*(self.call_some(numbers) for _ in range(self.own)))
+        await self.client.close()
+
+    async def call_some(self, numbers: Any) -> None:
+        while time.monotonic() < self.ends_at:
+            messages = [{"role": "user", "content": f"{id(self)}-{next(numbers)}"}]
+            try:
+                await self.client.complete({"model": "m", "messages": messages})
+            except CompletionFailed:
+                self.n_failed += 1
+
+
+def meet(valkey: str, seconds: float) -> tuple[float, list[Worker]]:
+    """Answers a second in the last half, as a share of what the upstream's limit allows."""
+    options = ("--limit", str(LIMIT), "--latency-ms", str(LATENCY_MS), "--log-times")
+    with serving(*options) as upstream:
+        began = time.time()
+        workers = [Worker(upstream.base_url, valkey, 64, seconds) for _ in range(2)]
+        for each in workers:
+            each.start()
+        for each in workers:
+            each.join()
+        answered = upstream.facts()["answered_at"]
+    last_half = [at for at in answered if began + seconds / 2 <= at <= began + seconds]
+    return len(last_half) / (seconds / 2) / (LIMIT / (LATENCY_MS / 1000)), workers
+
+
+@pytest.mark.long
+def test_two_workers_meet_a_providers_limit(valkey: str) -> None:
+    share, workers = meet(valkey, 20.0)
+    assert 0.8 <= share <= 1.2
+    assert [each.n_failed for each in workers] == [0, 0]
+
+
+def test_a_throttled_endpoint_is_cut_once_for_all_calls_of_its_time(valkey: str) -> None:
+    pace = SharedPace(endpoint=uuid4().hex, redis_url=valkey, own=64)
+
+    async def act() -> None:
+        tokens = [await pace.enter() for _ in range(FIRST_LIMIT)]
+        for token in tokens:
+            pace.leave(token, Ending.THROTTLED, None)
+        inside = [await pace.enter() for _ in range(FIRST_LIMIT // 2)]
+        await asyncio.sleep(3 * LOOK_S)
+        pace.leave(tokens[0], Ending.ANSWERED, None)
+        for token in inside[1:]:
+            pace.leave(token, Ending.THROTTLED, None)
+        await asyncio.sleep(3 * LOOK_S)
+
+    looking(pace, act)
+    (cut,) = pace.taken()
+    assert (cut.cause, cut.n_workers) == ("throttled", 1)
+    assert 0.6 * FIRST_LIMIT / 2 <= cut.limit <= 0.8 * FIRST_LIMIT
+
+
+def test_the_limit_grows_while_it_is_all_used(valkey: str) -> None:
+    pace = SharedPace(endpoint=uuid4().hex, redis_url=valkey, own=200)
+
+    async def call(until: float) -> None:
+        while time.monotonic() < until:
+            token = await pace.enter()
+            await asyncio.sleep(0.02)
+            pace.leave(token, Ending.ANSWERED, None)
+
+    async def act() -> None:
+        until = time.monotonic() + 1.5
+        await asyncio.gather(*(call(until) for _ in range(200)))
+
+    looking(pace, act)
+    limits = [change.limit for change in pace.taken()]
+    assert limits == sorted(limits)
+    assert limits[-1] >= 100, "twice as many each time that as many were answered"
+
+
+def test_everybody_waits_for_as_long_as_the_upstream_asked(valkey: str) -> None:
+    endpoint = uuid4().hex
+    one, other = (SharedPace(endpoint=endpoint, redis_url=valkey, own=8) for _ in range(2))
+
+    async def act() -> float:
+        other.leave(await other.enter(), Ending.ANSWERED, None)
+        one.leave(await one.enter(), Ending.THROTTLED, 1.0)
+        began = time.monotonic()
+        await asyncio.sleep(3 * LOOK_S)
+        await asyncio.to_thread(other.look)
+        await asyncio.sleep(0)
+        await other.enter()
+        return time.monotonic() - began
+
+    assert 0.9 <= looking(one, act) <= 2.5
+
+
+def test_without_valkey_the_runs_own_concurrency_holds(caplog: pytest.LogCaptureFixture) -> None:
+    pace = SharedPace(endpoint="an-endpoint", redis_url=NO_VALKEY, own=48)
+
+    async def act() -> None:
+        async with asyncio.timeout(5):
+            for _ in range(48):
+                await pace.enter()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await pace.enter()
+
+    with caplog.at_level(logging.WARNING):
+        looking(pace, act)
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 1
+    assert "an-endpoint go by the run's own concurrency of 48" in told[0]
+
+
+@pytest.mark.django_db
+def test_a_run_keeps_how_its_endpoint_was_throttled(valkey: str, upstream: Upstream) -> None:
+    busy = failure(429, Retry_After="0.3")
+    upstream.rules.append(lambda text, n: busy if n == 1 and text in ("word-1", "word-2") else None)
+    upstream.delay_s = 0.01
+    run = builders.start(builders.published(200), builders.served(upstream.base_url), concurrency=8)
+    done = builders.execute(run)
+    assert done.results.filter(state="passed").count() == 200
+    assert PaceChange.objects.filter(endpoint=upstream.base_url, cause="throttled").exists()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("max_retries", "n_calls"), [(0, 1), (1, 2)])
+def test_no_more_retries_than_the_run_allows(
+    valkey: str, upstream: Upstream, max_retries: int, n_calls: int
+) -> None:
+    upstream.rules.append(lambda text, n: failure(500, Retry_After="0"))
+    run = builders.start(
+        builders.published(1), builders.served(upstream.base_url), max_retries=max_retries
+    )
+    builders.execute(run)
+    assert upstream.n_calls == n_calls
+    assert run.results.get().n_calls == n_calls
+
+
+@pytest.mark.django_db
+def test_retries_have_a_bound() -> None:
+    version, checkpoint = builders.published(1), builders.served("http://127.0.0.1:9/v1")
+    for wrong in (-1, runs.MOST_RETRIES + 1):
+        with pytest.raises(InvalidInput, match="max_retries"):
+            builders.start(version, checkpoint, max_retries=wrong)
+
+
+@pytest.mark.django_db
+def test_the_history_of_a_run_is_its_endpoints_while_it_went_on(valkey: str) -> None:
+    from evals.selectors import runs as reads
+
+    run = builders.start(builders.published(1), builders.served("http://127.0.0.1:9/v1"))
+    assert list(reads.pace_changes(run)) == []
+    run.started_at, run.finished_at = clock.now(), clock.now() + timedelta(seconds=9)
+    moments = [run.started_at + timedelta(seconds=s) for s in (-1, 1, 5, 10)]
+    for endpoint in ("http://127.0.0.1:9/v1", "http://127.0.0.1:8/v1"):
+        for moment in moments:
+            PaceChange.objects.create(
+                endpoint=endpoint, limit=4, cause="grew", n_workers=1, changed_at=moment
+            )
+    assert [change.changed_at for change in reads.pace_changes(run)] == [moments[2], moments[1]]
