@@ -6,7 +6,7 @@ from uuid import UUID
 
 from celery import shared_task
 
-from evals.runner import judging, leases, shards
+from evals.runner import judging, leases, leftovers, shards
 from evals.services import frontier, health, run_sets
 
 
@@ -27,6 +27,7 @@ def measure() -> None:
 def sweep() -> None:
     """Find what a lost message or a killed worker left behind."""
     leases.sweep()
+    leftovers.clear()
 
 
 @shared_task(name="evals.report_run_sets")

@@ -92,34 +92,35 @@ class Journal:
             os.close(handle)
 
 
-def ship_left(run_id: UUID | None = None) -> int:
-    """Ship every journal of the run (of all runs), those of living workers too; how many new rows.
+def ship_left() -> int:
+    """Ship every journal of this machine, those of living workers too; how many rows were new.
 
     Files of dead workers are dropped afterwards. A file that the database refuses is set aside
     under another name, with its reason in the log.
     """
     n_new = 0
-    for path in sorted(folder().glob(f"{run_id or '*'}.*{SUFFIX}")):
+    for path in sorted(folder().glob(f"*{SUFFIX}")):
         try:
-            n_new += _ship(path)
+            n_new += _ship_left(path)
         except FileNotFoundError:
             # Its holder, or somebody else, was quicker.
             continue
         except (DataError, IntegrityError) as error:
             aside = path.rename(path.with_suffix(REFUSED))
             log.error("The database refuses results in %s, set aside as such: %s", aside, error)
-            continue
-        _drop_if_left(path)
     return n_new
 
 
-def _drop_if_left(path: Path) -> None:
-    try:
-        with path.open("rb") as file:
+def _ship_left(path: Path) -> int:
+    """Locked before it is read: a holder that dies meanwhile may have written more."""
+    with path.open("rb") as file:
+        try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.unlink(missing_ok=True)
-    except (FileNotFoundError, BlockingIOError):
-        return
+        except BlockingIOError:
+            return _ship(path)
+        n_new = _ship(path)
+        path.unlink(missing_ok=True)
+        return n_new
 
 
 def _ship(path: Path) -> int:

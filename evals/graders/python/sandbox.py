@@ -6,18 +6,17 @@ import asyncio
 import itertools
 import json
 import os
-import shutil
 import signal
 import socket
 import struct
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from evals.graders.contract import GraderError, GraderErrorKind, Limits
+from evals.graders.python.folders import Folder
 
 WARDEN = Path(__file__).with_name("warden.py")
 # What the code sees of the environment; the same hashes and sums on every machine.
@@ -91,11 +90,11 @@ class _Warden:
     def __init__(
         self,
         process: subprocess.Popen[bytes],
-        root: str,
+        folder: Folder,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
-        self._process, self._root = process, root
+        self._process, self._folder = process, folder
         self._reader, self._writer = reader, writer
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._listening = asyncio.create_task(self._listen())
@@ -104,18 +103,21 @@ class _Warden:
     @classmethod
     async def start(cls) -> _Warden:
         """A new warden in an empty folder; GraderError when it can't be started."""
-        ours, theirs = socket.socketpair()
-        root = tempfile.mkdtemp(prefix="slipway-grading-")
         try:
-            process = await asyncio.to_thread(_spawn, theirs, root)
+            folder = Folder()
+        except OSError as error:
+            raise _server(f"no folder to work in could be made: {error}") from error
+        ours, theirs = socket.socketpair()
+        try:
+            process = await asyncio.to_thread(_spawn, theirs, folder.path)
         except OSError as error:
             ours.close()
-            shutil.rmtree(root, ignore_errors=True)
+            folder.remove()
             raise _server(f"no process could be started: {error}") from error
         finally:
             theirs.close()
         reader, writer = await asyncio.open_unix_connection(sock=ours)
-        return cls(process, root, reader, writer)
+        return cls(process, folder, reader, writer)
 
     async def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The reply to a request; GraderError when the warden ends before it."""
@@ -136,7 +138,7 @@ class _Warden:
         self.is_over = True
         self._listening.cancel()
         self._writer.close()
-        await asyncio.to_thread(_end, self._process, self._root)
+        await asyncio.to_thread(_end, self._process, self._folder)
 
     async def _listen(self) -> None:
         try:
@@ -168,14 +170,14 @@ def _spawn(control: socket.socket, root: str) -> subprocess.Popen[bytes]:
     )
 
 
-def _end(process: subprocess.Popen[bytes], root: str) -> None:
+def _end(process: subprocess.Popen[bytes], folder: Folder) -> None:
     """Its socket is closed, so that it kills its children and leaves; killed when it does not."""
     try:
         process.wait(2.0)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    shutil.rmtree(root, ignore_errors=True)
+    folder.remove()
 
 
 def _server(message: str) -> GraderError:

@@ -27,7 +27,7 @@ from evals.graders.contract import (
     Limits,
     Sample,
 )
-from evals.graders.python import syscalls
+from evals.graders.python import folders, syscalls
 from evals.graders.python.sandbox import Sandbox
 from evals.runner.grader_services import GraderServices
 from evals.states import ResultState
@@ -290,6 +290,25 @@ def test_nothing_is_left_of_a_killed_worker() -> None:
     while set(Path(tempfile.gettempdir()).glob("slipway-grading-*")) - before:
         assert time.monotonic() < deadline, "its folder is left"
         time.sleep(0.05)
+
+
+def test_folders_without_a_worker_are_cleared_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    held, left, young = (folders.Folder() for _ in range(3))
+    other = tmp_path / "slipway-other"
+    other.mkdir()
+    for folder in (left, young):
+        os.close(folder._lock)
+    (Path(left.path) / "sample").mkdir()
+    long_ago = time.time() - 2 * folders.SETTLED_S
+    for path in (held.path, left.path, other):
+        os.utime(path, (long_ago, long_ago))
+    assert folders.clear_left() == 1
+    assert set(map(str, tmp_path.iterdir())) == {held.path, young.path, str(other)}
+    held.remove()
+    assert not Path(held.path).exists()
 
 
 HEADERS = {

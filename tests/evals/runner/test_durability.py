@@ -15,10 +15,12 @@ import psycopg
 import pytest
 from django.db import connection
 
+from evals import tasks
 from evals.models import Result, Run
 from evals.runner import journal, leases, shards, storage
 from evals.runner.durable import DurableResults
 from evals.runner.storage import ResultRow
+from evals.services import runs
 from infra import clock
 from infra.ids import uuid7
 from tests.conftest import database_url
@@ -119,7 +121,7 @@ def test_a_journal_is_shipped_once_and_gone() -> None:
     assert kept.is_empty and kept.ship() == 0
     kept.append(lines[:3])
     kept.append(lines[3:])
-    assert journal.ship_left(run.pk) == 5, "whoever claims the shard reads a living worker's too"
+    assert journal.ship_left() == 5, "whoever claims the shard reads a living worker's too"
     assert len(files()) == 1, "but leaves it to its holder"
     assert kept.ship() == 0
     assert (files(), Result.objects.count()) == ([], 5)
@@ -138,6 +140,17 @@ def test_a_dead_workers_journal_is_shipped_up_to_where_it_is_whole() -> None:
     path.write_bytes(b"".join(damaged)[:-7])
     assert journal.ship_left() == 3, "one line is damaged, the last one torn"
     assert (files(), Result.objects.count()) == ([], 3)
+
+
+@pytest.mark.django_db
+def test_the_sweep_ships_what_a_killed_worker_left_of_a_run_that_is_over() -> None:
+    run, rows = made()
+    kept = journal.Journal(run.pk)
+    kept.append([storage.copy_line(each) for each in rows])
+    kept.close()
+    runs.cancel_run(actor=builders.DEMO, run=run, reason="wrong checkpoint")
+    tasks.sweep()
+    assert (files(), run.results.count()) == ([], 5)
 
 
 @pytest.mark.django_db
