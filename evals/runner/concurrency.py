@@ -20,6 +20,7 @@ import uvloop
 from evals.runner.grader_services import GraderServices
 from evals.runner.grading import failed_row, graded_row, graded_row_async, needs_services
 from evals.runner.limits import Limits
+from evals.runner.pace import Paces
 from evals.runner.storage import ResultRow
 from evals.runner.work import Call, ShardWork
 from infra.inference import ChatClient, CompletionFailed
@@ -44,10 +45,11 @@ class CallsInFlight:
         work: ShardWork,
         client: ChatClient,
         limits: Limits | None = None,
+        paces: Paces | None = None,
     ) -> None:
         self._work = work
         self._client = client
-        self._services = GraderServices(work.endpoints)
+        self._services = GraderServices(work.endpoints, paces)
         self._limits = limits or Limits()
         self._n_fed = 0
         self._todo: deque[Call] = deque()

@@ -8,11 +8,18 @@ from typing import Any
 
 from evals.graders.contract import GraderError, GraderErrorKind, Limits
 from evals.graders.python.sandbox import Sandbox
+from evals.runner.pace import Paces
 from evals.runner.work import Pricing
 from evals.selectors.model_endpoints import ModelEndpoint
 from infra import secrets_by_reference
 from infra.errors import InvalidInput
-from infra.inference import ChatClient, Completion, CompletionFailed, chat_client
+from infra.inference import (
+    ChatClient,
+    Completion,
+    CompletionFailed,
+    RetryPolicy,
+    chat_client,
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,8 +61,9 @@ class GraderServices:
     run's concurrency is ever under way, judges included.
     """
 
-    def __init__(self, endpoints: Mapping[str, ModelEndpoint]) -> None:
-        self._endpoints = endpoints
+    def __init__(self, endpoints: Mapping[str, ModelEndpoint], paces: Paces | None = None) -> None:
+        """Without `paces` every call begins at once."""
+        self._endpoints, self._paces = endpoints, paces
         self._clients: dict[str, ChatClient] = {}
         self._sandbox = Sandbox()
 
@@ -102,7 +110,11 @@ class GraderServices:
                 message = f"{endpoint.name}: {missing.message}"
                 raise GraderError(GraderErrorKind.MODEL_SERVER, message) from missing
             self._clients[endpoint.name] = chat_client(
-                base_url=endpoint.base_url, secret=secret, timeout_s=endpoint.timeout_s
+                base_url=endpoint.base_url,
+                secret=secret,
+                timeout_s=endpoint.timeout_s,
+                retry=RetryPolicy(outlasts_throttling=True),
+                pace=self._paces and self._paces.of(endpoint.base_url),
             )
         return self._clients[endpoint.name]
 

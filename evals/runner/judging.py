@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
+
+from django.conf import settings
 
 from evals.graders import judge
 from evals.graders.contract import GradedCase, GraderError, Sample
 from evals.models import Calibration, JudgeVersion, LabelItem
 from evals.runner.grader_services import GraderServices
+from evals.runner.pace import Paces
 from evals.selectors import judges as reads
 from evals.selectors import model_endpoints
-from evals.services import calibrations
+from evals.selectors.model_endpoints import ModelEndpoint
+from evals.services import calibrations, runs
 from evals.services.calibrations import Verdict
 from infra.actors import Actor, ActorKind
 
@@ -28,7 +32,9 @@ def calibrate(*, actor: Actor, version: JudgeVersion) -> Calibration:
         endpoints = model_endpoints.endpoints_named([version.model])
         for start in range(0, len(left), KEPT_AT_ONCE):
             part = left[start : start + KEPT_AT_ONCE]
-            verdicts = asyncio.run(_asked(version, part, GraderServices(endpoints)))
+            with Paces(redis_url=settings.REDIS_URL, own=AT_ONCE) as paces:
+                verdicts = asyncio.run(_asked(version, part, endpoints, paces))
+                runs.record_pace(paces.taken())
             calibrations.keep_verdicts(version, verdicts)
     return calibrations.calibrate(actor=actor, version=version)
 
@@ -43,9 +49,13 @@ def calibrate_for(version_id: UUID, asked_by: str) -> None:
 
 
 async def _asked(
-    version: JudgeVersion, items: Sequence[LabelItem], services: GraderServices
+    version: JudgeVersion,
+    items: Sequence[LabelItem],
+    endpoints: Mapping[str, ModelEndpoint],
+    paces: Paces,
 ) -> list[Verdict]:
-    slots = asyncio.Semaphore(AT_ONCE)
+    services, slots = GraderServices(endpoints, paces), asyncio.Semaphore(AT_ONCE)
+    looking = asyncio.create_task(paces.keep_looking())
     resolved = reads.resolved_version(version)
 
     async def one(item: LabelItem) -> Verdict:
@@ -55,6 +65,7 @@ async def _asked(
     try:
         return await asyncio.gather(*(one(item) for item in items))
     finally:
+        looking.cancel()
         await services.close()
 
 

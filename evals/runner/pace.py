@@ -13,7 +13,9 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from uuid import uuid4
 
 from redis import Redis
@@ -35,6 +37,68 @@ FIRST_LIMIT = 16
 LONGEST_HOLD_S = 60.0
 OUT_OF_REACH = (RedisError, OSError, TimeoutError)
 NONE_THROTTLED = -1
+# So many throttled calls, or a quarter of the share, and no answer to a call that began after the
+# first of them: the endpoint refuses everybody for as long as it says.
+MANY = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A call that is under way."""
+
+    epoch: int
+    """How often the limit had been cut when it began."""
+    entered_at: float
+
+
+@dataclass(slots=True, kw_only=True)
+class _Seen:
+    """What came back between two looks."""
+
+    n_answered: int = 0
+    n_throttled: int = 0
+    newest: int = NONE_THROTTLED
+    asked_s: float = 0.0
+
+    def throttled(self, place: Place, asked_s: float) -> None:
+        self.n_throttled += 1
+        self.newest = max(self.newest, place.epoch)
+        self.asked_s = max(self.asked_s, asked_s)
+
+    def as_arguments(self) -> tuple[int, int, int, int]:
+        return self.n_answered, self.n_throttled, self.newest, int(self.asked_s * 1000)
+
+
+class _Doubt:
+    """Whether the endpoint takes fewer calls, or none at all for a while.
+
+    An endpoint with a limit on calls at once answers those that began after a throttled one; one
+    whose quota is spent answers none.
+    """
+
+    def __init__(self) -> None:
+        self._n_throttled = 0
+        self._since: float | None = None
+        self._answered_at = 0.0
+
+    def answered(self, place: Place) -> None:
+        self._answered_at = time.monotonic()
+        if self._since is not None and place.entered_at >= self._since:
+            self._n_throttled, self._since = 0, None
+
+    def throttled(self, place: Place) -> int:
+        """How many calls in a row were throttled, the later ones begun after the first."""
+        if self._since is None:
+            self._since = time.monotonic()
+            self._n_throttled = 1
+        elif place.entered_at >= self._since:
+            self._n_throttled += 1
+        return self._n_throttled
+
+    def lasts_s(self) -> float:
+        if self._since is None:
+            return 0.0
+        return time.monotonic() - max(self._since, self._answered_at)
 
 
 class SharedPace:
@@ -53,9 +117,10 @@ class SharedPace:
         )
         self._script = self._redis.register_script(SCRIPT)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._allowed, self._epoch = min(own, FIRST_LIMIT), 0
-        self._n_inside = self._n_answered = self._n_told = self._most_inside = 0
-        self._throttled = NONE_THROTTLED
+        self._share = self._allowed = min(own, FIRST_LIMIT)
+        self._epoch = self._n_inside = self._most_inside = 0
+        self._seen = _Seen()
+        self._doubt = _Doubt()
         self._look_at = self._hold_until = 0.0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._is_away = False
@@ -65,8 +130,8 @@ class SharedPace:
         """The changes since the last time this was asked."""
         return [self._changes.popleft() for _ in range(len(self._changes))]
 
-    async def enter(self) -> int:
-        """Wait for a place and for what the upstream asked; the token is the limit's epoch."""
+    async def enter(self) -> Place:
+        """Wait for a place, and for as long as everybody has to wait."""
         self._loop = self._loop or asyncio.get_running_loop()
         while self._n_inside >= self._allowed or time.monotonic() < self._hold_until:
             waiter = asyncio.get_running_loop().create_future()
@@ -74,17 +139,25 @@ class SharedPace:
             await waiter
         self._n_inside += 1
         self._most_inside = max(self._most_inside, self._n_inside)
-        return self._epoch
+        return Place(epoch=self._epoch, entered_at=time.monotonic())
 
-    def leave(self, token: int, ending: Ending, retry_after_s: float | None) -> None:
-        """Free the place; a throttled call holds everybody for as long as the upstream asked."""
+    def leave(self, place: Place, ending: Ending, retry_after_s: float | None) -> None:
+        """Free the place; that of a throttled call stays empty until the next look."""
         self._n_inside -= 1
         if ending is Ending.ANSWERED:
-            self._n_answered += 1
+            self._seen.n_answered += 1
+            self._doubt.answered(place)
         elif ending is Ending.THROTTLED:
-            self._throttled = max(self._throttled, token)
-            self._hold(min(retry_after_s or 0.0, LONGEST_HOLD_S))
+            asked_s = min(retry_after_s or 0.0, LONGEST_HOLD_S)
+            self._seen.throttled(place, asked_s)
+            self._allowed = max(1, min(self._allowed, self._n_inside))
+            if self._doubt.throttled(place) >= min(MANY, max(1, self._share // 4)):
+                self._hold(asked_s)
         self._wake()
+
+    def silent_s(self) -> float:
+        """Seconds for which throttled calls were all that came back; 0 after an answer."""
+        return self._doubt.lasts_s()
 
     def look(self) -> None:
         """Tell the shared limit what was seen and take this shard's share of it.
@@ -114,20 +187,21 @@ class SharedPace:
             # The calls have ended in between.
             return
 
-    def _told(self) -> tuple[str, int, int, int, int, int]:
-        """The script's arguments; what the loop counts only ever grows, so nothing is lost here."""
+    def _told(self) -> tuple[str | int, ...]:
+        """The script's arguments. The loop may add to what is let go of here: one call at most."""
         wanted = max(self._most_inside, self._n_inside + len(self._waiting))
         self._most_inside = self._n_inside
-        answered, self._n_told = self._n_answered - self._n_told, self._n_answered
+        seen, self._seen = self._seen, _Seen()
         wait_ms = max(0, int((self._hold_until - time.monotonic()) * 1000))
-        return self._worker, wanted, answered, self._throttled, wait_ms, FIRST_LIMIT
+        return (self._worker, wanted, *seen.as_arguments(), wait_ms, FIRST_LIMIT)
 
     def _take(self, seen: Sequence[int | str]) -> None:
         milli, share, epoch, wait_ms, n_workers, cause = seen
         if self._is_away:
             log.warning("Valkey is back: calls to %s share one limit again.", self._endpoint)
             self._is_away = False
-        self._allowed, self._epoch = min(self._own, int(share)), int(epoch)
+        self._share = self._allowed = min(self._own, int(share))
+        self._epoch = int(epoch)
         self._hold(int(wait_ms) / 1000)
         if cause:
             self._changes.append(
@@ -147,7 +221,8 @@ class SharedPace:
                 "Valkey does not answer, so calls to %s go by the run's own concurrency of %d: %s",
                 *(self._endpoint, self._own, error),
             )
-        self._is_away, self._allowed = True, self._own
+        self._is_away = True
+        self._share = self._allowed = self._own
         self._wake()
 
     def _hold(self, seconds: float) -> None:
@@ -163,3 +238,51 @@ class SharedPace:
             if not waiter.done():
                 waiter.set_result(None)
                 free -= 1
+
+
+class Paces:
+    """The paces of one shard: of its checkpoint's endpoint, and of those that its graders ask."""
+
+    def __init__(self, *, redis_url: str, own: int) -> None:
+        self._redis_url, self._own = redis_url, own
+        self._by_endpoint: dict[str, SharedPace] = {}
+
+    def __enter__(self) -> Paces:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for pace in self._all():
+            pace.close()
+
+    def of(self, base_url: str) -> SharedPace:
+        """The endpoint's pace, the same each time."""
+        endpoint = base_url.rstrip("/")
+        if endpoint not in self._by_endpoint:
+            self._by_endpoint[endpoint] = SharedPace(
+                endpoint=endpoint, redis_url=self._redis_url, own=self._own
+            )
+        return self._by_endpoint[endpoint]
+
+    def look(self) -> None:
+        """As SharedPace.look, at each of them."""
+        for pace in self._all():
+            pace.look()
+
+    async def keep_looking(self) -> None:
+        """Look again and again, where no other thread does; ended by cancelling it."""
+        while True:
+            await asyncio.to_thread(self.look)
+            await asyncio.sleep(LOOK_S)
+
+    def taken(self) -> list[PaceSeen]:
+        """How their limits moved since the last time this was asked."""
+        return [change for pace in self._all() for change in pace.taken()]
+
+    def _all(self) -> list[SharedPace]:
+        # The loop's thread may add one meanwhile.
+        return list(self._by_endpoint.values())

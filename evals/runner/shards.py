@@ -8,12 +8,12 @@ from uuid import UUID
 
 from django.conf import settings
 
-from evals.runner import journal, leases
+from evals.runner import leases, leftovers
 from evals.runner.concurrency import CallsInFlight
 from evals.runner.durable import AWAY, DurableResults
 from evals.runner.leases import Lease
 from evals.runner.limits import Limits, limits_of
-from evals.runner.pace import SharedPace
+from evals.runner.pace import Paces
 from evals.runner.regrading import StoredAnswers
 from evals.runner.skipping import skip_the_rest
 from evals.runner.work import ShardWork, read_work
@@ -33,8 +33,8 @@ def run_shard(shard_id: UUID) -> None:
     if lease is None:
         return
     try:
-        # What a killed worker left on this disk was answered already.
-        journal.ship_left(lease.run_id)
+        # What killed workers left on this disk was answered already; the sweep runs elsewhere.
+        leftovers.clear()
         work = read_work(lease)
         limits = limits_of(run_with_id(lease.run_id))
         if work.calls and not _call_and_store(lease, work, limits):
@@ -50,33 +50,29 @@ def run_shard(shard_id: UUID) -> None:
         runs.fail_run(run_id=lease.run_id, problem=refusal.message)
 
 
-def _client_of(work: ShardWork, pace: SharedPace | None) -> ChatClient:
+def _client_of(work: ShardWork, paces: Paces) -> ChatClient:
     """A suite that says how long an answer may take wants no second one after it."""
     if work.regraded_from is not None:
         return StoredAnswers(work.regraded_from)
     secret, limit_s = secrets_by_reference.resolve(work.secret_ref), work.policy.request_timeout_s
-    retry = RetryPolicy(again_after_timeout=limit_s is None)
+    retry = RetryPolicy(again_after_timeout=limit_s is None, outlasts_throttling=True)
     if work.max_retries is not None:
-        retry = replace(retry, most_calls=1 + work.max_retries)
+        retry = replace(retry, most_calls=1 + work.max_retries, outlasts_throttling=False)
     limits = {} if limit_s is None else {"timeout_s": limit_s}
+    pace = paces.of(work.base_url)
     return chat_client(base_url=work.base_url, secret=secret, retry=retry, pace=pace, **limits)
-
-
-def _pace_of(work: ShardWork) -> SharedPace | None:
-    """None where nothing is called."""
-    if work.regraded_from is not None:
-        return None
-    return SharedPace(endpoint=work.base_url, redis_url=settings.REDIS_URL, own=work.concurrency)
 
 
 def _call_and_store(lease: Lease, work: ShardWork, limits: Limits) -> bool:
     """True when all that the limits admit is recorded; False when the lease or the run is over."""
-    pace = _pace_of(work)
-    in_flight = CallsInFlight(work, _client_of(work, pace), limits)
-    with DurableResults(lease.run_id) as results, in_flight as calls:
-        watch = _Watch(lease, limits, pace)
+    with (
+        Paces(redis_url=settings.REDIS_URL, own=work.concurrency) as paces,
+        DurableResults(lease.run_id) as results,
+        CallsInFlight(work, _client_of(work, paces), limits, paces) as calls,
+    ):
+        watch = _Watch(lease, limits, paces)
         while not (calls.is_over and results.comes_back()):
-            watch.keep_pace()
+            paces.look()
             rows = calls.take(FLUSH_S)
             if rows:
                 results.keep(rows)
@@ -89,18 +85,16 @@ def _call_and_store(lease: Lease, work: ShardWork, limits: Limits) -> bool:
                 calls.feed()
             except AWAY as error:
                 results.went_away(error)
-    watch.keep_history()
-    if pace is not None:
-        pace.close()
+        runs.record_pace(paces.taken())
     return True
 
 
 class _Watch:
-    """Looks whether the lease is held often; now and then renews it, sees a pause, keeps the pace's
-    history."""
+    """Looks whether the lease is held often; now and then renews it, sees a pause, keeps how the
+    endpoints' limits moved."""
 
-    def __init__(self, lease: Lease, limits: Limits, pace: SharedPace | None) -> None:
-        self._lease, self._limits, self._pace = lease, limits, pace
+    def __init__(self, lease: Lease, limits: Limits, paces: Paces) -> None:
+        self._lease, self._limits, self._paces = lease, limits, paces
         self._look_at = self._renew_at = 0.0
 
     def goes_on(self) -> bool:
@@ -110,19 +104,9 @@ class _Watch:
             self._renew_at = now + leases.HEARTBEAT_S
             self._look_at = now + leases.LOOK_S
             self._limits.look(self._lease.run_id)
-            self.keep_history()
+            runs.record_pace(self._paces.taken())
             return leases.renew(self._lease)
         if now >= self._look_at:
             self._look_at = now + leases.LOOK_S
             return leases.is_held(self._lease)
         return True
-
-    def keep_pace(self) -> None:
-        """Look at the limit that the endpoint's workers share."""
-        if self._pace is not None:
-            self._pace.look()
-
-    def keep_history(self) -> None:
-        """Record how the endpoint's limit moved since the last time."""
-        if self._pace is not None:
-            runs.record_pace(self._pace.taken())

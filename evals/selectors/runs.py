@@ -219,7 +219,7 @@ def pace_changes(run: Run) -> QuerySet[PaceChange]:
     if run.deployment is None or run.started_at is None:
         return PaceChange.objects.none()
     found = PaceChange.objects.filter(
-        endpoint=run.deployment.base_url, changed_at__gte=run.started_at
+        endpoint=run.deployment.base_url.rstrip("/"), changed_at__gte=run.started_at
     )
     return found.filter(changed_at__lte=run.finished_at) if run.finished_at else found
 

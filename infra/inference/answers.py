@@ -14,6 +14,8 @@ from infra.inference.contract import TIMED_OUT, CallFailed, Completion
 
 RETRYABLE_STATUSES = frozenset({408, 409, 425, 429})
 SHOWN_CHARACTERS = 300
+# OpenAI's code of a 429 that no waiting helps.
+NO_MONEY = b'"insufficient_quota"'
 
 
 def completion(content: bytes, latency_ms: float, n_calls: int) -> Completion:
@@ -63,7 +65,7 @@ def refused(status: int, headers: Mapping[str, str], content: bytes) -> CallFail
     `x-should-retry`, where it is `true` or `false`, is the upstream's own word on calling again.
     """
     asked = headers.get("x-should-retry")
-    passing = status >= 500 or status in RETRYABLE_STATUSES
+    passing = (status >= 500 or status in RETRYABLE_STATUSES) and NO_MONEY not in content
     retryable = asked == "true" if asked in ("true", "false") else passing
     said = content[: 4 * SHOWN_CHARACTERS].decode("utf-8", "replace")[:SHOWN_CHARACTERS]
     return CallFailed(

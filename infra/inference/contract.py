@@ -39,6 +39,9 @@ class RetryPolicy:
     """No wait starts that would end later than this after the first call began."""
     again_after_timeout: bool = True
     """Whether a call is repeated whose answer was not there in time."""
+    outlasts_throttling: bool = False
+    """Whether throttled calls are repeated beyond `most_calls` and `within_s`, as long as the
+    upstream answers others: it takes fewer calls than are made, which is no fault of this one."""
 
     def wait_s(self, n_calls: int, retry_after_s: float | None) -> float:
         """Seconds until the next call: what the upstream asks for, else exponential with jitter."""
@@ -93,11 +96,14 @@ class Ending(StrEnum):
 class Pace(Protocol):
     """Decides when a call may begin; a client asks before each call, the repeated ones included."""
 
-    async def enter(self) -> int:
-        """Wait for a place; a token for `leave`."""
+    async def enter(self) -> Any:
+        """Wait for a place; what `leave` is to be given."""
 
-    def leave(self, token: int, ending: Ending, retry_after_s: float | None) -> None:
-        """The call has ended so; with the seconds that the upstream asked everybody to wait."""
+    def leave(self, place: Any, ending: Ending, retry_after_s: float | None) -> None:
+        """The call has ended so; with the seconds that the upstream asked to wait."""
+
+    def silent_s(self) -> float:
+        """Seconds for which throttled calls were all that came back; 0 after an answer."""
 
 
 class ChatClient(Protocol):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import subprocess
 import sys
 import time
@@ -37,6 +38,7 @@ class State:
         self.asked: Counter[bytes] = Counter()
         self.n_calls = self.n_refused = self.at_once = self.most_at_once = 0
         self.answered: list[float] = []
+        self._quota_of, self._n_of_quota = 0, 0
 
     def status_of(self, key: bytes, n_asked: int) -> int:
         """200, an injected 429 or 500, or 0 for a malformed body."""
@@ -48,6 +50,23 @@ class State:
         if place < self.options.errors_per_mille + self.options.malformed_per_mille:
             return 0
         return 200
+
+    def refusal(self) -> float | None:
+        """Seconds to wait where there are too many calls, at once or of this window."""
+        options = self.options
+        if options.limit and self.at_once >= options.limit:
+            return float(options.retry_after)
+        if not options.quota:
+            return None
+        now = time.time()
+        window = int(now // options.quota_s)
+        if window != self._quota_of:
+            self._quota_of, self._n_of_quota = window, 0
+        self._n_of_quota += 1
+        if self._n_of_quota <= options.quota:
+            return None
+        # Whole seconds, as providers say it.
+        return float(math.ceil((window + 1) * options.quota_s - now))
 
     def facts(self) -> dict[str, Any]:
         repeated = sum(n - 1 for n in self.asked.values())
@@ -114,9 +133,10 @@ class Protocol(asyncio.Protocol):
     def _called(self, body: bytes) -> None:
         state, options = self._state, self._state.options
         state.n_calls += 1
-        if options.limit and state.at_once >= options.limit:
+        wait_s = state.refusal()
+        if wait_s is not None:
             state.n_refused += 1
-            wait = b"Retry-After: %s\r\n" % str(options.retry_after).encode()
+            wait = b"Retry-After: %s\r\n" % f"{wait_s:g}".encode() if wait_s else b""
             self._send(_http(429, b'{"error":{"message":"too many"}}', wait))
             return
         state.at_once += 1
@@ -173,6 +193,23 @@ class FastUpstream:
     def __init__(self, process: subprocess.Popen[str], base_url: str) -> None:
         self.process, self.base_url = process, base_url
 
+    def refusal(self) -> float | None:
+        """Seconds to wait where there are too many calls, at once or of this window."""
+        options = self.options
+        if options.limit and self.at_once >= options.limit:
+            return float(options.retry_after)
+        if not options.quota:
+            return None
+        now = time.time()
+        window = int(now // options.quota_s)
+        if window != self._quota_of:
+            self._quota_of, self._n_of_quota = window, 0
+        self._n_of_quota += 1
+        if self._n_of_quota <= options.quota:
+            return None
+        # Whole seconds, as providers say it.
+        return float(math.ceil((window + 1) * options.quota_s - now))
+
     def facts(self) -> dict[str, Any]:
         """What it has seen: calls, refusals, repeated questions, the most at once."""
         with urlopen(self.base_url, timeout=10) as answer:  # noqa: S310  our own server
@@ -204,6 +241,8 @@ def main() -> None:
     parser.add_argument("--malformed-per-mille", type=int, default=0, help="first calls")
     parser.add_argument("--limit", type=int, default=0, help="calls at once; more are 429")
     parser.add_argument("--retry-after", type=float, default=0.05, help="seconds, on refusals")
+    parser.add_argument("--quota", type=int, default=0, help="calls a window; more are 429")
+    parser.add_argument("--quota-s", type=float, default=1.0, help="seconds of a window")
     parser.add_argument("--log-times", action="store_true", help="keep when each was answered")
     uvloop.run(_serve(parser.parse_args()))
 

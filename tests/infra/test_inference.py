@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -21,6 +22,7 @@ from infra.inference import (
     FastClient,
     RetryPolicy,
     chat_client,
+    retries,
     retry_after_s,
 )
 from infra.inference.sdk import OpenAIClient
@@ -188,6 +190,36 @@ def test_retry_after_is_waited_for(kind: Any, upstream: Upstream) -> None:
     assert datetime.now(UTC) - began >= timedelta(seconds=0.4)
 
 
+def test_throttled_calls_are_outlasted_while_the_upstream_answers_others(
+    kind: Any, upstream: Upstream
+) -> None:
+    policy = replace(QUICK, outlasts_throttling=True)
+    busy = failure(429, Retry_After="0.01")
+    upstream.rules.append(lambda text, n: busy if n <= 3 * QUICK.most_calls else None)
+    found = complete(kind, upstream.base_url, retry=policy)
+    assert found.n_calls == upstream.n_calls == 3 * QUICK.most_calls + 1
+
+
+def test_an_upstream_that_answers_nobody_is_closed(
+    kind: Any, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retries, "LONGEST_SILENCE_S", 0.3)
+    policy = replace(QUICK, outlasts_throttling=True)
+    upstream.rules.append(lambda text, n: failure(429, Retry_After="0.1"))
+    found = refused(kind, upstream.base_url, retry=policy)
+    assert (found.code, 3 <= found.n_calls <= 6) == ("upstream_429", True)
+
+
+@pytest.mark.parametrize("patient", [True, False])
+def test_money_that_is_spent_does_not_come_back_by_waiting(
+    kind: Any, upstream: Upstream, patient: bool
+) -> None:
+    body = b'{"error": {"code": "insufficient_quota", "message": "You exceeded your quota."}}'
+    upstream.rules.append(lambda text, n: Reply(status=429, body=body.replace(b": ", b":")))
+    policy = replace(QUICK, outlasts_throttling=patient)
+    assert refused(kind, upstream.base_url, retry=policy).n_calls == 1
+
+
 def test_a_wait_longer_than_the_bound_is_not_begun(kind: Any, upstream: Upstream) -> None:
     upstream.rules.append(lambda text, n: failure(429, Retry_After="3600"))
     assert refused(kind, upstream.base_url).n_calls == 1
@@ -248,9 +280,12 @@ class Recorded:
         self.n_entered += 1
         return self.n_entered
 
-    def leave(self, token: int, ending: Ending, retry_after_s: float | None) -> None:
+    def leave(self, place: int, ending: Ending, retry_after_s: float | None) -> None:
         self.n_inside -= 1
         self.endings.append((ending, retry_after_s))
+
+    def silent_s(self) -> float:
+        return 0.0
 
 
 def test_the_pace_hears_how_every_call_ended(kind: Any, upstream: Upstream) -> None:

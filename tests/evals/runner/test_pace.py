@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -16,16 +18,16 @@ import pytest
 import uvloop
 
 from evals.models import PaceChange
-from evals.runner.pace import FIRST_LIMIT, LOOK_S, SharedPace
+from evals.runner.pace import FIRST_LIMIT, LOOK_S, MANY, SharedPace
 from evals.services import runs
 from infra import clock
 from infra.errors import InvalidInput
-from infra.inference import CompletionFailed, Ending, FastClient
+from infra.inference import CompletionFailed, Ending, FastClient, RetryPolicy
 from tests.evals import builders
 from tests.evals.fast_upstream import serving
 from tests.evals.upstream import Upstream, failure
 
-LIMIT, LATENCY_MS = 40, 20
+LATENCY_MS = 20
 NO_VALKEY = "unix:///nowhere/valkey.sock?db=0"
 
 
@@ -53,7 +55,8 @@ class Worker(threading.Thread):
     def __init__(self, base_url: str, valkey: str, own: int, seconds: float) -> None:
         super().__init__()
         self.pace = SharedPace(endpoint=base_url, redis_url=valkey, own=own)
-        self.client = FastClient(base_url=base_url, pace=self.pace)
+        retry = RetryPolicy(outlasts_throttling=True)
+        self.client = FastClient(base_url=base_url, pace=self.pace, retry=retry)
         self.own, self.ends_at = own, time.monotonic() + seconds
         self.n_failed = 0
 
@@ -74,46 +77,78 @@ class Worker(threading.Thread):
                 self.n_failed += 1
 
 
-def meet(valkey: str, seconds: float) -> tuple[float, list[Worker]]:
-    """Answers a second in the last half, as a share of what the upstream's limit allows."""
-    options = ("--limit", str(LIMIT), "--latency-ms", str(LATENCY_MS), "--log-times")
-    with serving(*options) as upstream:
+def meet(valkey: str, seconds: float, *options: str) -> tuple[float, list[Worker], dict[str, Any]]:
+    """Answers a second in the last half of the time; the workers; what the upstream saw."""
+    latency = ("--latency-ms", str(LATENCY_MS), "--log-times")
+    with serving(*latency, *options) as upstream:
         began = time.time()
         workers = [Worker(upstream.base_url, valkey, 64, seconds) for _ in range(2)]
         for each in workers:
             each.start()
         for each in workers:
             each.join()
-        answered = upstream.facts()["answered_at"]
-    last_half = [at for at in answered if began + seconds / 2 <= at <= began + seconds]
-    return len(last_half) / (seconds / 2) / (LIMIT / (LATENCY_MS / 1000)), workers
+        facts = upstream.facts()
+    half_s = seconds / 2
+    last = [at for at in facts["answered_at"] if began + half_s <= at <= began + seconds]
+    return len(last) / half_s, workers, facts
 
 
 @pytest.mark.long
-def test_two_workers_meet_a_providers_limit(valkey: str) -> None:
-    share, workers = meet(valkey, 20.0)
+@pytest.mark.parametrize("limit", [5, 40])
+@pytest.mark.parametrize("retry_after_s", ["0", "0.05", "1"])
+def test_two_workers_meet_a_providers_limit(valkey: str, limit: int, retry_after_s: str) -> None:
+    options = ("--limit", str(limit), "--retry-after", retry_after_s)
+    rate, workers, facts = meet(valkey, 24.0, *options)
+    share = rate * LATENCY_MS / 1000 / limit
+    tell(limit=limit, retry_after_s=retry_after_s, share=share, facts=facts)
     assert 0.8 <= share <= 1.2
     assert [each.n_failed for each in workers] == [0, 0]
+    assert facts["n_refused"] <= 0.1 * facts["n_calls"]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("quota", "window_s"), [(100, 1), (400, 1), (1_000, 10)])
+def test_two_workers_use_a_providers_quota(valkey: str, quota: int, window_s: int) -> None:
+    options = ("--quota", str(quota), "--quota-s", str(window_s))
+    rate, workers, facts = meet(valkey, 40.0, *options)
+    share = rate * window_s / quota
+    tell(quota=quota, window_s=window_s, share=share, facts=facts)
+    assert 0.8 <= share <= 1.2
+    assert [each.n_failed for each in workers] == [0, 0]
+
+
+def tell(facts: dict[str, Any], **told: Any) -> None:
+    refused = facts["n_refused"] / facts["n_calls"]
+    sys.stdout.write(json.dumps({**told, "refused": refused}) + "\n")
 
 
 def test_a_throttled_endpoint_is_cut_once_for_all_calls_of_its_time(valkey: str) -> None:
     pace = SharedPace(endpoint=uuid4().hex, redis_url=valkey, own=64)
 
     async def act() -> None:
-        tokens = [await pace.enter() for _ in range(FIRST_LIMIT)]
-        for token in tokens:
-            pace.leave(token, Ending.THROTTLED, None)
-        inside = [await pace.enter() for _ in range(FIRST_LIMIT // 2)]
-        await asyncio.sleep(3 * LOOK_S)
-        pace.leave(tokens[0], Ending.ANSWERED, None)
-        for token in inside[1:]:
-            pace.leave(token, Ending.THROTTLED, None)
-        await asyncio.sleep(3 * LOOK_S)
+        places = [await pace.enter() for _ in range(FIRST_LIMIT)]
+        for part in (places[:8], places[8:]):
+            for place in part:
+                pace.leave(place, Ending.THROTTLED, None)
+            await asyncio.sleep(3 * LOOK_S)
 
     looking(pace, act)
     (cut,) = pace.taken()
     assert (cut.cause, cut.n_workers) == ("throttled", 1)
-    assert 0.6 * FIRST_LIMIT / 2 <= cut.limit <= 0.8 * FIRST_LIMIT
+    assert cut.limit == pytest.approx(0.7 * FIRST_LIMIT)
+
+
+def test_a_few_throttled_calls_among_many_cut_nothing(valkey: str) -> None:
+    pace = SharedPace(endpoint=uuid4().hex, redis_url=valkey, own=8)
+
+    async def act() -> None:
+        for number in range(400):
+            ending = Ending.THROTTLED if number % 60 == 59 else Ending.ANSWERED
+            pace.leave(await pace.enter(), ending, None)
+            await asyncio.sleep(0.002)
+
+    looking(pace, act)
+    assert [change.cause for change in pace.taken() if change.cause == "throttled"] == []
 
 
 def test_the_limit_grows_while_it_is_all_used(valkey: str) -> None:
@@ -135,13 +170,14 @@ def test_the_limit_grows_while_it_is_all_used(valkey: str) -> None:
     assert limits[-1] >= 100, "twice as many each time that as many were answered"
 
 
-def test_everybody_waits_for_as_long_as_the_upstream_asked(valkey: str) -> None:
+def test_everybody_waits_for_as_long_as_a_closed_upstream_asked(valkey: str) -> None:
     endpoint = uuid4().hex
-    one, other = (SharedPace(endpoint=endpoint, redis_url=valkey, own=8) for _ in range(2))
+    one, other = (SharedPace(endpoint=endpoint, redis_url=valkey, own=64) for _ in range(2))
 
     async def act() -> float:
         other.leave(await other.enter(), Ending.ANSWERED, None)
-        one.leave(await one.enter(), Ending.THROTTLED, 1.0)
+        for _ in range(MANY):
+            one.leave(await one.enter(), Ending.THROTTLED, 1.0)
         began = time.monotonic()
         await asyncio.sleep(3 * LOOK_S)
         await asyncio.to_thread(other.look)
@@ -150,6 +186,46 @@ def test_everybody_waits_for_as_long_as_the_upstream_asked(valkey: str) -> None:
         return time.monotonic() - began
 
     assert 0.9 <= looking(one, act) <= 2.5
+
+
+def test_nobody_waits_for_a_call_that_was_one_too_many(valkey: str) -> None:
+    pace = SharedPace(endpoint=uuid4().hex, redis_url=valkey, own=64)
+
+    async def act() -> float:
+        began = time.monotonic()
+        throttled, answered = await pace.enter(), await pace.enter()
+        pace.leave(throttled, Ending.THROTTLED, 30.0)
+        pace.leave(answered, Ending.ANSWERED, None)
+        pace.leave(await pace.enter(), Ending.ANSWERED, None)
+        return time.monotonic() - began
+
+    assert looking(pace, act) < 2.0
+
+
+def test_with_few_places_everybody_waits_at_once(valkey: str) -> None:
+    pace = SharedPace(endpoint=uuid4().hex, redis_url=valkey, own=4)
+
+    async def act() -> float:
+        began = time.monotonic()
+        pace.leave(await pace.enter(), Ending.THROTTLED, 0.5)
+        pace.leave(await pace.enter(), Ending.ANSWERED, None)
+        return time.monotonic() - began
+
+    assert 0.5 <= looking(pace, act) < 1.5
+
+
+def test_an_upstream_that_only_throttles_is_silent_until_it_answers(valkey: str) -> None:
+    pace = SharedPace(endpoint=uuid4().hex, redis_url=valkey, own=4)
+
+    async def act() -> tuple[float, float]:
+        pace.leave(await pace.enter(), Ending.THROTTLED, None)
+        await asyncio.sleep(0.2)
+        before = pace.silent_s()
+        pace.leave(await pace.enter(), Ending.ANSWERED, None)
+        return before, pace.silent_s()
+
+    before, after = looking(pace, act)
+    assert (before >= 0.2, after) == (True, 0.0)
 
 
 def test_without_valkey_the_runs_own_concurrency_holds(caplog: pytest.LogCaptureFixture) -> None:
@@ -173,7 +249,7 @@ def test_without_valkey_the_runs_own_concurrency_holds(caplog: pytest.LogCapture
 @pytest.mark.django_db
 def test_a_run_keeps_how_its_endpoint_was_throttled(valkey: str, upstream: Upstream) -> None:
     busy = failure(429, Retry_After="0.3")
-    upstream.rules.append(lambda text, n: busy if n == 1 and text in ("word-1", "word-2") else None)
+    upstream.rules.append(lambda text, n: busy if n == 1 and text[-1] == "7" else None)
     upstream.delay_s = 0.01
     run = builders.start(builders.published(200), builders.served(upstream.base_url), concurrency=8)
     done = builders.execute(run)
