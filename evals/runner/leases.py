@@ -6,8 +6,10 @@ import os
 import socket
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from uuid import UUID, uuid4
 
+import psutil
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
@@ -40,7 +42,7 @@ class Lease:
 
 def claim(shard_id: UUID) -> Lease | None:
     """The lease, or None while another holds it, or when the shard or its run is over."""
-    holder = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:12]}"[-100:]
+    holder = f"{_machine()}:{os.getpid()}:{uuid4().hex[:12]}"
     now = clock.now()
     with transaction.atomic():
         shard = (
@@ -63,6 +65,27 @@ def claim(shard_id: UUID) -> Lease | None:
 
 def _is_free(now: datetime) -> Q:
     return Q(state=ShardState.QUEUED.value) | Q(state=ShardState.RUNNING.value, lease_until__lt=now)
+
+
+@cache
+def _machine() -> str:
+    """Where a process number means the same process: the host, and its name space of processes."""
+    try:
+        space = os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        space = 0
+    return f"{socket.gethostname()[-60:]}/{space}"
+
+
+def _is_dead(holder: str) -> bool:
+    """Whether the holder was a process of this machine that is no more."""
+    machine, pid, _ = holder.rsplit(":", 2)
+    if machine != _machine():
+        return False
+    try:
+        return psutil.Process(int(pid)).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def is_held(lease: Lease) -> bool:
@@ -100,13 +123,7 @@ def sweep() -> int:
     """Nudge every shard that nobody works on, end what can't end by itself; the number nudged."""
     now = clock.now()
     with transaction.atomic():
-        lost = list(
-            Shard.objects.select_for_update(skip_locked=True, of=("self",)).filter(
-                Q(lease_until__lt=now) | Q(lease_until__isnull=True),
-                state__in=(ShardState.QUEUED.value, ShardState.RUNNING.value),
-                run__state__in=OPEN_RUNS,
-            )
-        )
+        lost = _lost(now)
         for shard in lost:
             shard.state, shard.lease_until = ShardState.QUEUED.value, now + runs.NUDGE_LASTS
             shard.save(update_fields=["state", "lease_until"])
@@ -120,3 +137,15 @@ def sweep() -> int:
     for run_id in list(complete.values_list("pk", flat=True)):
         runs.finish_run(run_id=run_id)
     return len(lost)
+
+
+def _lost(now: datetime) -> list[Shard]:
+    """Undone shards of open runs, locked, whose lease is over or whose holder was killed here."""
+    undone = Shard.objects.select_for_update(skip_locked=True, of=("self",)).filter(
+        state__in=(ShardState.QUEUED.value, ShardState.RUNNING.value), run__state__in=OPEN_RUNS
+    )
+    over = list(undone.filter(Q(lease_until__lt=now) | Q(lease_until__isnull=True)))
+    here = undone.filter(
+        state=ShardState.RUNNING.value, lease_until__gte=now, holder__startswith=f"{_machine()}:"
+    )
+    return over + [shard for shard in here if _is_dead(shard.holder)]

@@ -19,6 +19,8 @@ FIRST_DELAY_S = 0.2
 LONGEST_DELAY_S = 15.0
 # A process that lived this long starts its next life without waiting.
 SETTLED_S = 10.0
+# One that was killed from outside did nothing wrong itself.
+SETTLED_IF_KILLED_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +108,9 @@ class Child:
         self._process = None
         if not self.spec.restart:
             return None
-        settled = time.monotonic() - self._started_at >= SETTLED_S
+        lived_s = time.monotonic() - self._started_at
+        was_killed = self.exit_code == -signal.SIGKILL
+        settled = lived_s >= (SETTLED_IF_KILLED_S if was_killed else SETTLED_S)
         self.n_failures = 0 if settled else self.n_failures + 1
         delay_s = restart_delay_s(self.n_failures)
         self._due_at = time.monotonic() + delay_s

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import timedelta
 
 import pytest
@@ -177,6 +179,24 @@ def test_the_sweep_frees_what_a_dead_worker_held(upstream: Upstream) -> None:
         assert leases.sweep() == 0
     assert Shard.objects.get(pk=shard.pk).state == ShardState.QUEUED
     assert builders.execute(run).state == RunState.COMPLETED
+
+
+@pytest.mark.django_db
+def test_a_worker_killed_on_this_machine_is_noticed_at_once() -> None:
+    run = builders.start(builders.published(3), builders.served("http://127.0.0.1:9/v1"))
+    shard = run.shards.get()
+    lease = leases.claim(shard.pk)
+    assert lease is not None
+    assert leases.sweep() == 0, "it lives"
+    machine, _, token = lease.holder.rsplit(":", 2)
+    gone = subprocess.Popen([sys.executable, "-c", "pass"])
+    gone.wait()
+    Shard.objects.update(holder=f"elsewhere/1:{gone.pid}:{token}")
+    assert leases.sweep() == 0, "nobody here knows what runs on another machine"
+    Shard.objects.update(holder=f"{machine}:{gone.pid}:{token}")
+    assert leases.sweep() == 1
+    assert not leases.renew(lease)
+    assert leases.claim(shard.pk) is not None
 
 
 @pytest.mark.django_db
