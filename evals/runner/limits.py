@@ -28,13 +28,14 @@ class Limits:
         caps: Caps | None = None,
         spent: Spent | None = None,
         seconds_left: float | None = None,
+        because: str = "",
     ) -> None:
-        """`seconds_left` of the run's own time; None when it is not capped."""
+        """`seconds_left` of the run's own time; None when it is not capped. `because` it ended."""
         self._caps = caps or Caps()
         self._cost_micros = spent.cost_micros if spent else 0
         self._tokens = spent.tokens if spent else 0
         self._ends_at = None if seconds_left is None else time.monotonic() + seconds_left
-        self.because = ""
+        self.because = because
         """Why the rest is to be skipped, in one sentence; empty while nothing ended the run."""
         self.is_paused = False
 
@@ -57,9 +58,19 @@ class Limits:
             return f"Its cap of {_money(caps.most_cost_micros)} on money was reached."
         if caps.most_tokens is not None and self._tokens >= caps.most_tokens:
             return f"Its cap of {caps.most_tokens:,} tokens was reached."
-        if caps.is_spending and row.output and row.tokens_in is None:
-            # What nobody counts can't be kept within a cap.
+        return self._uncounted(row) if caps.is_spending else ""
+
+    def _uncounted(self, row: ResultRow) -> str:
+        """What nobody counts can't be kept within a cap."""
+        if row.output and None in (row.tokens_in, row.tokens_out):
             return "The upstream did not count the tokens of an answer, so no cap could be kept."
+        if row.n_grader_calls and None in (row.grader_tokens_in, row.grader_tokens_out):
+            return "A model that graders ask did not count its tokens, so no cap could be kept."
+        is_priced = row.cost_micros is not None or not row.output
+        if row.n_grader_calls:
+            is_priced = is_priced and row.grader_cost_micros is not None
+        if self._caps.most_cost_micros is not None and not is_priced:
+            return "An answer had no price any more, so no cap on money could be kept."
         return ""
 
     def look(self, run_id: UUID) -> None:
@@ -73,7 +84,12 @@ def limits_of(run: Run) -> Limits:
     """As the run's recorded results leave them."""
     caps = runs.caps_of(run)
     spent = runs.spent(run) if caps.is_spending else None
-    return Limits(caps=caps, spent=spent, seconds_left=_seconds_left(run, clock.now()))
+    return Limits(
+        caps=caps,
+        spent=spent,
+        seconds_left=_seconds_left(run, clock.now()),
+        because=run.ended_because,
+    )
 
 
 def _seconds_left(run: Run, now: datetime) -> float | None:

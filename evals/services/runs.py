@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from evals.graders import external
 from evals.models import Metric, PaceChange, Result, Run, RunScores, RunSet, Shard, SuiteVersion
 from evals.pace_changes import PaceSeen
 from evals.selectors import model_endpoints, scores
+from evals.selectors.model_endpoints import ModelEndpoint
 from evals.selectors.runs import caps_of
 from evals.services.health import measure_later
 from evals.states import RUN_TRANSITIONS, RunState, ShardState, VersionState
@@ -67,12 +68,12 @@ def start_run(
     actor.must("start eval runs", *STARTERS, scope=Scope.RUN)
     caps = caps or Caps()
     _check_numbers(repeats, concurrency, seed, max_retries)
-    _check_caps(caps, checkpoint)
+    _check_caps(caps)
     if version.state != VersionState.PUBLISHED.value:
         message = f"{version} is a draft: publish it before running checkpoints on it."
         raise InvalidMove("version_is_draft", message)
     refuse_external(version)
-    model_endpoints.endpoints_of(version)
+    _check_prices(caps, checkpoint, model_endpoints.endpoints_of(version))
     run = Run(
         version=version,
         checkpoint=checkpoint,
@@ -110,13 +111,29 @@ def _begin(actor: Actor, run: Run) -> None:
         audit.record(actor=actor, action="run.started", subject=run, after=after)
 
 
-def _check_caps(caps: Caps, checkpoint: Checkpoint) -> None:
+def _check_caps(caps: Caps) -> None:
     problems = caps.problems()
     if problems:
         reasons = [Reason(code="bad_cap", sentence=sentence) for sentence in problems]
         raise InvalidInput("bad_cap", " ".join(problems), reasons)
-    if caps.most_cost_micros is not None and price_at(checkpoint.pk, clock.now()) is None:
+
+
+def _check_prices(
+    caps: Caps, checkpoint: Checkpoint, endpoints: Mapping[str, ModelEndpoint]
+) -> None:
+    """A cap on money needs the price of everything that is asked."""
+    if caps.most_cost_micros is None:
+        return
+    if price_at(checkpoint.pk, clock.now()) is None:
         message = f"{checkpoint.name} has no price, so no cap on money can be kept: add a price."
+        raise InvalidMove("no_price", message)
+    unpriced = [name for name, endpoint in endpoints.items() if endpoint.prices is None]
+    if unpriced:
+        message = (
+            f"A grader asks {', '.join(map(repr, unpriced))}, which has no price, so no cap on "
+            "money can be kept: add `price` to it in SLIPWAY_JUDGE_ENDPOINTS, or a price to the "
+            "checkpoint of that name."
+        )
         raise InvalidMove("no_price", message)
 
 

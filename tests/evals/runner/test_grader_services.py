@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from evals import graders
+from evals.caps import Caps
 from evals.graders import contract
 from evals.graders.contract import Grade, GradedCase, Sample, Services
-from evals.models import Result
+from evals.models import PaceChange, Result
 from evals.selectors import runs as reads
-from infra.errors import InvalidInput
+from infra import clock
+from infra.errors import InvalidInput, InvalidMove
 from tests.evals import builders
 from tests.evals.upstream import Upstream, completion, failure
 
@@ -153,3 +156,52 @@ def test_a_refusal_costs_no_judge(upstream: Upstream, judge: Upstream) -> None:
     run = builders.execute(builders.start(version, builders.served(upstream.base_url)))
     assert set(run.results.values_list("state", flat=True)) == {"refused"}
     assert judge.n_calls == 0
+
+
+def test_a_cap_on_money_needs_the_price_of_every_model_that_is_asked(
+    upstream: Upstream, judge: Upstream, settings: Any
+) -> None:
+    version, caps = builders.published(12, graders=[JUDGE]), Caps(most_cost_micros=100)
+    checkpoint = builders.served(upstream.base_url)
+    checkpoint.prices.create(
+        currency="EUR",
+        input_micros_per_million=1_000_000,
+        cached_input_micros_per_million=1_000_000,
+        output_micros_per_million=2_000_000,
+        effective_at=clock.now() - timedelta(days=1),
+    )
+    run = builders.start(version, checkpoint, caps=caps)
+    priced = settings.JUDGE_ENDPOINTS["judge"]
+    settings.JUDGE_ENDPOINTS = {"judge": {k: v for k, v in priced.items() if k != "price"}}
+    with pytest.raises(InvalidMove, match="'judge', which has no price"):
+        builders.start(version, checkpoint, caps=caps)
+    builders.start(version, checkpoint, caps=Caps(most_tokens=10**6))
+    # Its price went away after the start: nothing is counted as free.
+    done = builders.execute(run)
+    assert "no price any more" in done.ended_because
+    assert upstream.n_calls <= run.concurrency
+
+
+def test_a_judge_that_counts_no_tokens_keeps_no_cap(upstream: Upstream, judge: Upstream) -> None:
+    silent = completion("word-0")
+    body = silent.body.replace(b'"usage"', b'"not_usage"')
+    judge.rules.append(lambda text, n: type(silent)(body=body, headers=silent.headers))
+    version = builders.published(40, graders=[JUDGE])
+    caps = Caps(most_tokens=10**6)
+    done = builders.execute(builders.start(version, builders.served(upstream.base_url), caps=caps))
+    assert "did not count its tokens" in done.ended_because
+    assert upstream.n_calls <= done.concurrency
+
+
+def test_a_judges_endpoint_has_a_pace_of_its_own(
+    upstream: Upstream, judge: Upstream, valkey: str
+) -> None:
+    busy = failure(429, Retry_After="0.1")
+    judge.rules.append(lambda text, n: busy if n == 1 and text[-1] in "37" else None)
+    judge.delay_s = 0.01
+    version = builders.published(100, graders=[JUDGE])
+    run = builders.start(version, builders.served(upstream.base_url), concurrency=8)
+    done = builders.execute(run)
+    assert done.results.filter(state="passed").count() == 100
+    cut = PaceChange.objects.filter(cause="throttled").values_list("endpoint", flat=True)
+    assert set(cut) == {judge.base_url}
