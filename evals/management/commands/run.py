@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import sys
-import time
 from collections.abc import Callable
 from dataclasses import asdict
 from decimal import Decimal, InvalidOperation
@@ -16,21 +14,16 @@ from uuid import UUID
 from django.core.management.base import CommandParser
 
 from evals import formats
+from evals.management.run_progress import mean_line, progress_line, stated_line, wait, whole
 from evals.management.run_set_actions import RunSetActions, report, run_options, sets
 from evals.models import Run
 from evals.selectors import runs, suites
-from evals.selectors.runs import Progress, StatedBeside
 from evals.services import regrades, run_controls, run_imports
 from evals.services import runs as services
 from evals.services.comparisons import DEFAULT_MARGIN
-from evals.states import RunState
 from infra.cli import add_actions
-from infra.errors import InvalidInput, InvalidMove
+from infra.errors import InvalidInput
 from releases.selectors.checkpoints import checkpoint_named
-
-POLL_S = 0.5
-# Where nobody watches a live line, a log gets one this often.
-PLAIN_LINE_EVERY_S = 10.0
 
 
 def start(parser: CommandParser) -> None:
@@ -147,7 +140,7 @@ class Command(RunSetActions):
         )
         self.say(f"run {run.pk}: {run}, {run.n_expected} items")
         if options["wait"]:
-            self._wait(run)
+            wait(run, self.say, self.stdout, as_json=self.as_json)
         return self._told(runs.run_with_id(run.pk))
 
     def run_import(self, options: dict[str, Any]) -> dict[str, Any]:
@@ -226,7 +219,7 @@ class Command(RunSetActions):
         )
         self.say(f"run {made.pk}: {made} grades again what {run.pk} stored")
         if options["wait"]:
-            self._wait(made)
+            wait(made, self.say, self.stdout, as_json=self.as_json)
         return self._told(runs.run_with_id(made.pk))
 
     def run_pause(self, options: dict[str, Any]) -> dict[str, Any]:
@@ -241,30 +234,12 @@ class Command(RunSetActions):
         self.say(f"run {run.pk} is {run.state}")
         return {"id": str(run.pk), "state": run.state}
 
-    def _wait(self, run: Run) -> None:
-        """A live line until the run is over; InvalidMove when it did not complete."""
-        live = not self.as_json and sys.stdout.isatty()
-        shown_at, now = 0.0, runs.progress(run)
-        while not now.is_over:
-            if live:
-                self.stdout.write(f"\r\x1b[2K{progress_line(now)}", ending="")
-                self.stdout.flush()
-            elif time.monotonic() - shown_at >= PLAIN_LINE_EVERY_S:
-                self.say(progress_line(now))
-                shown_at = time.monotonic()
-            time.sleep(POLL_S)
-            now = runs.progress(run)
-        self.say(("\r\x1b[2K" if live else "") + progress_line(now))
-        if now.state is not RunState.COMPLETED:
-            why = f": {now.problem}" if now.problem else ""
-            raise InvalidMove("run_not_completed", f"The run is {now.state.value}{why}")
-
     def _told(self, run: Run) -> dict[str, Any]:
         now = runs.progress(run)
         self.say(f"{run.pk}  {run}  {progress_line(now)}")
         means = list(run.metrics.values("node", "n_cases", "n_missing", "mean", "lo", "hi"))
         for mean in means:
-            self.say(f"  {mean['node'] or _whole(run):32} {_shown(mean)}")
+            self.say(f"  {mean['node'] or whole(run):32} {mean_line(mean)}")
         return {
             "id": str(run.pk),
             "suite": run.version.suite.name,
@@ -273,39 +248,3 @@ class Command(RunSetActions):
             **asdict(now),
             "nodes": means,
         }
-
-
-def progress_line(now: Progress) -> str:
-    """`running 120/480, 8.3/s, 43 s to go, 3 failed, 0 errored`."""
-    parts = [f"{now.state.value} {now.done}/{now.total}"]
-    if not now.is_over:
-        parts.append(f"{now.per_second:.1f}/s")
-        parts.append("time to go unknown" if now.eta_s is None else f"{now.eta_s:.0f} s to go")
-    parts += [f"{now.failed} failed", f"{now.errored} errored"]
-    if now.refused:
-        parts.append(f"{now.refused} refused")
-    if now.skipped:
-        parts.append(f"{now.skipped} skipped: {now.ended_because}")
-    return ", ".join(parts)
-
-
-def stated_line(metric: StatedBeside) -> str:
-    """`stated match/accuracy 0.75, ours 0.75: agrees`."""
-    stated = "nothing" if metric.stated is None else f"{metric.stated:.6g}"
-    if metric.agrees is None:
-        return f"stated {metric.name} {stated}: not computed here"
-    ours = "nothing" if metric.ours is None else f"{metric.ours:.6g}"
-    told = "agrees" if metric.agrees else "DIFFERS"
-    return f"stated {metric.name} {stated}, ours {ours}: {told}"
-
-
-def _shown(mean: dict[str, Any]) -> str:
-    if mean["mean"] is None:
-        return "no scored case"
-    reach = "" if mean["lo"] is None else f" ({100 * mean['lo']:.1f}..{100 * mean['hi']:.1f})"
-    missing = f", {mean['n_missing']} missing" if mean["n_missing"] else ""
-    return f"{100 * mean['mean']:.1f}%{reach}, {mean['n_cases']} cases{missing}"
-
-
-def _whole(run: Run) -> str:
-    return f"{run.version.suite.name}, whole suite"

@@ -128,8 +128,14 @@ function localTimes(root) {
 // A part marked `data-live="SECONDS"` is fetched again until the server stops marking it.
 function follow(element) {
   window.setTimeout(async () => {
-    const answer = await fetch(window.location.href, { headers: { "X-Slipway-Part": element.id } });
-    if (!answer.ok || answer.redirected) {
+    const headers = { "X-Slipway-Part": element.id };
+    const answer = await fetch(window.location.href, { headers }).catch(() => null);
+    if (answer && answer.redirected) {
+      return;
+    }
+    if (!answer || !answer.ok) {
+      // The server or its database starts again: what is shown goes on afterwards.
+      follow(element);
       return;
     }
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
