@@ -10,6 +10,7 @@ from evals import components, graders
 from evals.formats.documents import Placed
 from evals.formats.openai_evals.objects import GRADERS
 from evals.graders.contract import GradedCase, GraderSpecError
+from evals.graders.text_similarity import differences
 
 OUTPUT = "{{sample.output_text}}"
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
@@ -87,6 +88,7 @@ def spec_of(place: Placed, told: list[str]) -> dict[str, Any] | None:
     except GraderSpecError as error:
         told.append(place.told(f"criterion {name!r} ({kind}), {error.field_name}: {error.problem}"))
         return None
+    told += [place.told(f"criterion {name!r}: {said}") for said in differences(spec)]
     return spec
 
 
@@ -110,6 +112,7 @@ def _lost(spec: Mapping[str, Any]) -> str:
     parts = [f"{key} {json.dumps(spec[key])}" for key in OWN if key in spec]
     if spec["type"] == "multi":
         parts.append("evals refuse multi, only fine-tuning takes it")
+    parts += differences(spec)
     return ", ".join(parts)
 
 

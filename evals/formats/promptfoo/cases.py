@@ -15,6 +15,7 @@ from evals.formats.documents import Placed
 from evals.formats.promptfoo import asserts, counterparts, files
 from evals.formats.promptfoo.makers import JUDGE, NotExpressibleError, Scene
 from evals.graders import external
+from evals.graders.text_similarity import differences
 
 TOOL = "promptfoo"
 
@@ -132,7 +133,9 @@ def _of_one(place: Placed, scene: Scene, told: list[str], lenient: bool) -> list
             return [rider]
         told.append(place.told("was changed after the export and is read as it stands"))
     try:
-        return [asserts.spec_of(place, scene)]
+        spec = asserts.spec_of(place, scene)
+        told += [place.told(said) for said in differences(spec)]
+        return [spec]
     except NotExpressibleError as why:
         told.append(place.told(f"assert {place.value['type']}: {why}"))
     if not lenient:

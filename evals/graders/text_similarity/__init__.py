@@ -18,11 +18,12 @@ from evals.graders.contract import (
     single_labels,
     unparsable,
 )
+from evals.graders.text_similarity import meaning
 from evals.graders.text_similarity.measures import MEASURES
 
+COSINE = "cosine"
 NOT_OFFERED: Mapping[str, str] = {
     "meteor": "METEOR needs WordNet, and Slipway downloads no corpora",
-    "cosine": "cosine needs an embeddings endpoint, and Slipway calls none",
 }
 SCHEMA: Mapping[str, Any] = {
     "type": "object",
@@ -32,7 +33,7 @@ SCHEMA: Mapping[str, Any] = {
         "components": COMPONENTS,
         "input": {"type": "string"},
         "reference": {"type": "string"},
-        "evaluation_metric": {"enum": [*MEASURES, *NOT_OFFERED]},
+        "evaluation_metric": {"enum": [*MEASURES, COSINE, *NOT_OFFERED]},
     },
 }
 TARGET_SCHEMA: Mapping[str, Any] = {}
@@ -46,7 +47,7 @@ def labels(spec: Mapping[str, Any], case: GradedCase) -> tuple[str, ...]:
     """The case's components; refuses a measure that is not offered."""
     metric = spec["evaluation_metric"]
     if metric in NOT_OFFERED:
-        offered = ", ".join(MEASURES)
+        offered = ", ".join([*MEASURES, COSINE])
         message = f"{NOT_OFFERED[metric]}; the measures here are {offered}"
         raise GraderSpecError("evaluation_metric", message)
     return single_labels(spec, case)
@@ -59,9 +60,25 @@ def grade(spec: Mapping[str, Any], case: GradedCase, sample: Sample) -> Grade:
     if not reference:
         message = "the reference is empty: there is nothing to compare with"
         raise GraderError(GraderErrorKind.OTHER, message)
-    if max(len(text), len(reference)) > LONGEST or len(text) * len(reference) > MOST_PAIRS:
+    metric = spec["evaluation_metric"]
+    longest = meaning.LONGEST if metric == COSINE else LONGEST
+    if max(len(text), len(reference)) > longest or len(text) * len(reference) > MOST_PAIRS:
         said = f"{len(text):,} characters are too many to compare with {len(reference):,}"
         return unparsable(said)
-    metric = spec["evaluation_metric"]
-    score = MEASURES[metric](text, reference)
-    return single_grade(spec, case, score, f"{metric} of the answer and the reference: {score:.3f}")
+    score = (
+        meaning.cosine(text, reference) if metric == COSINE else MEASURES[metric](text, reference)
+    )
+    by = f", by {meaning.EMBEDDING}" if metric == COSINE else ""
+    said = f"{metric} of the answer and the reference{by}: {score:.3f}"
+    return single_grade(spec, case, score, said)
+
+
+def differences(spec: Mapping[str, Any]) -> tuple[str, ...]:
+    """What an import of OpenAI's or promptfoo's grader has to say; several of a `multi`."""
+    inner = spec.get("graders")
+    if isinstance(inner, Mapping):
+        inner = list(inner.values())
+    if isinstance(inner, list):
+        return tuple(dict.fromkeys(said for one in inner for said in differences(one)))
+    embeds = spec.get("type") == "text_similarity" and spec.get("evaluation_metric") == COSINE
+    return (meaning.DIFFERS,) if embeds else ()

@@ -355,10 +355,26 @@ def test_each_kind_of_criterion_is_read_and_written_alike(tmp_path: Path) -> Non
 
 
 def test_measure_that_is_not_offered_is_listed_by_name(tmp_path: Path) -> None:
-    cosine = {**EVERY_KIND[0], "name": "meaning", "evaluation_metric": "cosine"}
-    suite = read(folder(tmp_path, _eval(testing_criteria=[*CRITERIA, cosine])))
+    meteor = {**EVERY_KIND[0], "name": "meaning", "evaluation_metric": "meteor"}
+    suite = read(folder(tmp_path, _eval(testing_criteria=[*CRITERIA, meteor])))
     assert len(suite.graders) == 2
     assert "testing_criteria[2]: criterion 'meaning'" in suite.not_expressible[0]
+
+
+def test_cosine_is_kept_and_told_to_be_of_another_embedding(tmp_path: Path) -> None:
+    cosine = {**EVERY_KIND[0], "name": "meaning", "evaluation_metric": "cosine"}
+    multi = {
+        "type": "multi",
+        "name": "both",
+        "graders": {"near": cosine},
+        "calculate_output": "near",
+    }
+    suite = read(folder(tmp_path, _eval(testing_criteria=[*CRITERIA, cosine, multi])))
+    assert len(suite.graders) == 4
+    told = [one for one in suite.not_expressible if "text-embedding-3-large" in one]
+    assert ["'meaning'" in told[0], "'both'" in told[1], len(told)] == [True, True, 2]
+    _, lost = criteria.criterion_of(suite.graders[2], "meaning")
+    assert "WordLlama" in lost
 
 
 def test_multi_is_written_as_a_map_whatever_it_was(tmp_path: Path) -> None:

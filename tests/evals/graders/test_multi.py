@@ -208,7 +208,7 @@ GRADERS: list[tuple[str, Any, str]] = [
     ("bad target", {"is": NUMBER}, "graders.is.target"),
     (
         "not offered",
-        {"is": {**LIKE, "evaluation_metric": "cosine"}},
+        {"is": {**LIKE, "evaluation_metric": "meteor"}},
         "graders.is.evaluation_metric",
     ),
     ("none", {}, "graders"),

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,6 +23,7 @@ from evals.graders.contract import (
 )
 from evals.graders.text_similarity.measures import MEASURES
 from evals.states import ResultState
+from releases.statistics.static_embedding import embedded
 
 RECORDED = json.loads((Path(__file__).parent / "text_measures.json").read_text(encoding="utf-8"))
 MEGABYTE = "".join(chr(97 + i * 7919 % 26) + (" " if i % 5 == 0 else "") for i in range(830_000))
@@ -107,10 +109,44 @@ def test_empty_reference_is_the_graders_error() -> None:
         graded("bleu", "Paris", "")
 
 
-@pytest.mark.parametrize(("metric", "said"), [("cosine", "embeddings"), ("meteor", "WordNet")])
-def test_measure_that_is_not_offered_is_refused_with_the_reason(metric: str, said: str) -> None:
-    with pytest.raises(GraderSpecError, match=said) as refused:
-        graded(metric, "Paris", "Paris")
+COSINES = [
+    ("the same", "The cat sat.", "The cat sat.", 1.0, 1.0),
+    ("order is not meaning", "cat the sat", "the cat sat", 0.9, 1.0),
+    ("near in meaning", "The film was wonderful.", "The movie was great.", 0.5, 0.99),
+    ("far in meaning", "Invoices are due in March.", "The cat purrs softly.", 0.0, 0.35),
+    ("empty answer", "", "Paris", 0.0, 0.0),
+    ("blank answer", " \n", "Paris", 0.0, 0.6),
+    ("other scripts", "数据库", "数据库", 1.0, 1.0),
+    ("emoji", "🙃🙃", "🙃🙃", 1.0, 1.0),
+    ("refusal is a text", REFUSAL, REFUSAL, 1.0, 1.0),
+    ("cut JSON is a text", '{"a": [1', '{"a": [1]}', 0.6, 1.0),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "target", "low", "high"), COSINES)
+def test_cosine(name: str, text: str, target: str, low: float, high: float) -> None:
+    found = graded("cosine", text, target)
+    assert found.score is not None
+    assert low - 1e-6 <= found.score <= high + 1e-6
+    assert "WordLlama's static embedding" in found.explanation
+
+
+def test_cosine_is_that_of_the_embeddings() -> None:
+    one, other = embedded(["The film was wonderful.", "The movie was great."])
+    expected = float(one @ other / (np.linalg.norm(one) * np.linalg.norm(other)))
+    found = graded("cosine", "The film was wonderful.", "The movie was great.")
+    assert found.score == pytest.approx(expected, abs=1e-9)
+
+
+def test_cosine_of_a_huge_answer_is_unreadable() -> None:
+    grade = graded("cosine", MEGABYTE, "Paris")
+    assert (grade.parsed, grade.score) == (False, 0.0)
+    assert graded("cosine", MEGABYTE[:100_000], "Paris").parsed
+
+
+def test_measure_that_is_not_offered_is_refused_with_the_reason() -> None:
+    with pytest.raises(GraderSpecError, match="WordNet") as refused:
+        graded("meteor", "Paris", "Paris")
     assert refused.value.field_name == "evaluation_metric"
     assert "rouge_l" in refused.value.problem
 
