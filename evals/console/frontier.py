@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from evals.console.charts import frontier_chart
-from evals.models import Suite
+from evals.models import Suite, SuiteVersion
 from evals.selectors.suites import version_named
 from evals.services.frontier import frontier
 from evals.states import RunState
@@ -16,19 +16,25 @@ class FrontierPage(Page):
     """The frontier of a suite's newest version."""
 
     template_name = "evals/frontier.html"
-    title = "Frontier"
+    suites: list[Suite]
+    version: SuiteVersion | None
+
+    def load(self, **kwargs: Any) -> None:
+        tried = Suite.objects.filter(versions__runs__state=RunState.COMPLETED.value).distinct()
+        self.suites = list(tried.order_by("name"))
+        wanted = self.request.GET.get("suite") or (self.suites[0].name if self.suites else "")
+        self.version = version_named(wanted) if wanted else None
+
+    def heading(self) -> str:
+        return f"Frontier {self.version}" if self.version else "Frontier"
 
     def context(self) -> dict[str, Any]:
-        tried = Suite.objects.filter(versions__runs__state=RunState.COMPLETED.value).distinct()
-        suites = list(tried.order_by("name"))
-        wanted = self.request.GET.get("suite") or (suites[0].name if suites else "")
-        if not wanted:
-            return {"suites": suites, "points": [], "version": None}
-        version = version_named(wanted)
-        found = frontier(version)
+        if self.version is None:
+            return {"suites": self.suites, "points": [], "version": None}
+        found = frontier(self.version)
         return {
-            "suites": suites,
-            "version": version,
+            "suites": self.suites,
+            "version": self.version,
             "points": found.points,
             "sentences": found.sentences,
             "chart": frontier_chart(found.points),

@@ -161,16 +161,20 @@ def shell_notes() -> dict[str, Any]:
 
 @register.inclusion_tag("console/pages.html", takes_context=True)
 def pages(
-    context: template.Context, rows: Any, name: str = "page", order: str = "Newer Older"
+    context: template.Context,
+    rows: Any,
+    name: str = "page",
+    order: str = "Newer Older",
+    label: str = "Pages",
 ) -> dict[str, Any]:
     """Links to the neighbouring pages of `rows`, keeping the other parts of the address.
 
     `name` is the part of the address that counts them; also where on the page they stand, when it
-    is not the only list there.
+    is not the only list there. Each list of a page then needs a `label` of its own.
     """
     query = context["request"].GET.copy()
     query.pop(name, None)
     before, after = order.split()
     place = "" if name == "page" else f"#{name}"
-    words = {"name": name, "place": place, "before": before, "after": after}
+    words = {"name": name, "label": label, "place": place, "before": before, "after": after}
     return {"rows": rows, "query": query.urlencode(), **words}

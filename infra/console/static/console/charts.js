@@ -55,6 +55,8 @@
       plugins: [intervals],
       options: {
         animation: false,
+        // No clicks: what a mouse could hide, the keyboard could not bring back.
+        events: ["mousemove", "mouseout", "touchstart", "touchmove"],
         maintainAspectRatio: false,
         scales: {
           x: Object.assign({}, axis, {
