@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,16 +18,13 @@ from evals.formats.promptfoo import cases, files
 from evals.formats.promptfoo.cases import TOOL, Asked, Test
 from evals.formats.promptfoo.makers import JUDGE
 from evals.formats.promptfoo.reading import components_of
+from evals.formats.promptfoo.results.rows import result_of
+from evals.formats.promptfoo.results.stated import stated
 from evals.formats.promptfoo.tests import filled
-from evals.formats.results import ResultSpec, RunLog, StatedMetric
-from evals.graders.contract import ComponentGrade, GradedCase
-from evals.outputs import Output
-from evals.states import ResultState
+from evals.formats.results import RunLog
+from evals.graders.contract import GradedCase
 
 VERSION = 3
-FAILED_BY_ERROR = 2
-ERROR_CODE = "promptfoo_error"
-GRADER_ERROR_CODE = "promptfoo_grader_error"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +94,10 @@ class _Results:
         rows = self._numbered()
         suite = self._suite(rows)
         known = {case.case_id: _labelled(suite, case) for case in suite.cases}
-        results = [self._result(row, *known[row.case_id]) for row in rows]
+        results = [
+            result_of(row.place, (row.case_id, row.repeat), known[row.case_id], self.told)
+            for row in rows
+        ]
         stamp = self.whole.at("results", "timestamp").value
         version = self.whole.at("metadata", "promptfooVersion").value
         return RunLog(
@@ -106,7 +105,7 @@ class _Results:
             model=self.provider,
             results=results,
             repeats=1 + max(row.repeat for row in rows),
-            stated=tuple(self._stated()),
+            stated=tuple(stated(self.whole, self.provider, self.rows)),
             created_at=_instant(stamp),
             tool=f"{TOOL} {version}" if version else TOOL,
             not_expressible=tuple(dict.fromkeys(self.told)),
@@ -182,73 +181,6 @@ class _Results:
         row = {**rider, "id": made.case_id, "input": made.input, "graders": made.graders}
         return carried.case_at(dataclasses.replace(asked.test.place, value=row))
 
-    def _result(self, row: _Row, case: GradedCase, labels: Sequence[str]) -> ResultSpec:
-        place, value = row.place, row.place.value
-        response = value.get("response") or {}
-        usage = response.get("tokenUsage") or value.get("tokenUsage") or {}
-        is_answered = response.get("output") is not None
-        state, code = _state(value)
-        shares = _shares(place, case, labels) if code == "" else {}
-        return ResultSpec(
-            case_id=row.case_id,
-            repeat=row.repeat,
-            state=state,
-            score=self._score(place, state),
-            components=shares,
-            output=_output(response) if is_answered else None,
-            explanation=str((value.get("gradingResult") or {}).get("reason") or ""),
-            error_code=code,
-            error_message=str(value.get("error") or "") if code else "",
-            tokens_in=usage.get("prompt") if is_answered else None,
-            tokens_out=usage.get("completion") if is_answered else None,
-            # promptfoo writes 0 where it knows no price.
-            cost_micros=round(value["cost"] * 1_000_000) if value.get("cost") else None,
-            latency_ms=None if response.get("cached") else value.get("latencyMs"),
-        )
-
-    def _score(self, place: Placed, state: ResultState) -> float | None:
-        if state is ResultState.ERRORED:
-            return None
-        score = place.at("score").value
-        if isinstance(score, int | float) and 0 <= score <= 1:
-            return float(score)
-        self.told.append(place.at("score").told(f"{score} is outside 0..1: kept as passed or not"))
-        return float(state is ResultState.PASSED)
-
-    def _stated(self) -> Iterator[StatedMetric]:
-        """What promptfoo counted, over the prompts of this provider."""
-        columns = [
-            prompt.at("metrics").value or {}
-            for prompt in self.whole.at("results", "prompts").items()
-            if prompt.at("provider").value == self.provider
-        ]
-        counts = {
-            name: sum(column.get(name, 0) for column in columns)
-            for name in ("testPassCount", "testFailCount", "testErrorCount")
-        }
-        for name, count in counts.items():
-            yield StatedMetric(name=name, value=float(count))
-        graded = counts["testPassCount"] + counts["testFailCount"]
-        total = sum(column.get("score", 0.0) for column in columns)
-        yield StatedMetric(name="score", value=total / graded if graded else None, node="")
-        names = {name for column in columns for name in column.get("namedScores") or {}}
-        for name in sorted(names):
-            yield self._named(name, columns)
-
-    def _named(self, name: str, columns: Sequence[Mapping[str, Any]]) -> StatedMetric:
-        """A metric's mean; a node's only where each result counted alike."""
-        total = sum((column.get("namedScores") or {}).get(name, 0.0) for column in columns)
-        weights = sum(
-            (column.get("namedScoreWeights") or column.get("namedScoresCount") or {}).get(name, 0)
-            for column in columns
-        )
-        each = {
-            (row.value.get("gradingResult") or {}).get("namedScoreWeights", {}).get(name)
-            for row in self.rows
-        } - {None}
-        node = name if len(each) <= 1 else None
-        return StatedMetric(name=name, value=total / weights if weights else None, node=node)
-
 
 def _provider_of(row: Placed) -> str:
     place = row.at("provider")
@@ -290,67 +222,6 @@ def _own_labels(shared: Sequence[Any], kept: Sequence[CaseSpec]) -> dict[str, st
         for label in several
     }
     return {label: f"Assertions {label}" for label in sorted(labels)}
-
-
-def _state(value: Mapping[str, Any]) -> tuple[ResultState, str]:
-    if value.get("failureReason") == FAILED_BY_ERROR:
-        return ResultState.ERRORED, ERROR_CODE
-    parts = (value.get("gradingResult") or {}).get("componentResults") or ()
-    if any((part.get("metadata") or {}).get("graderError") for part in parts):
-        return ResultState.ERRORED, GRADER_ERROR_CODE
-    return (ResultState.PASSED if value.get("success") else ResultState.FAILED), ""
-
-
-def _shares(place: Placed, case: GradedCase, labels: Sequence[str]) -> dict[str, ComponentGrade]:
-    """The score of each component: the metric's, else the mean of its assertions."""
-    grading = place.at("gradingResult").value or {}
-    named = grading.get("namedScores") or {}
-    parts: dict[str, list[tuple[float, float, str]]] = {}
-    for part in grading.get("componentResults") or ():
-        assertion = part.get("assertion") or {}
-        if "componentResults" in part or not assertion:
-            continue
-        scored = (float(assertion.get("weight", 1)), part["score"], str(part.get("reason", "")))
-        for label in _labels_of(assertion, case):
-            parts.setdefault(label, []).append(scored)
-    shares = {}
-    for label in labels:
-        several = parts.get(label, [])
-        total = sum(weight for weight, _, _ in several)
-        score = named.get(label)
-        if score is None and total > 0:
-            score = sum(weight * one for weight, one, _ in several) / total
-        if isinstance(score, int | float) and 0 <= score <= 1:
-            said = "; ".join(reason for _, _, reason in several)
-            shares[label] = ComponentGrade(score=float(score), explanation=said)
-    return shares
-
-
-def _labels_of(assertion: Mapping[str, Any], case: GradedCase) -> Sequence[str]:
-    """The components of the grader that an exported assertion carries, else metric or type."""
-    rider = (assertion.get("config") or {}).get(carried.KEY)
-    if isinstance(rider, Mapping):
-        return graders.check_case(rider, case)
-    return [str(assertion.get("metric") or assertion.get("type"))]
-
-
-def _output(response: Mapping[str, Any]) -> Output:
-    given = response["output"]
-    calls = given.get("tool_calls") if isinstance(given, Mapping) else given
-    is_calls = isinstance(calls, list) and calls and all(_is_call(call) for call in calls)
-    if is_calls:
-        text = (given.get("content") or "") if isinstance(given, Mapping) else ""
-    else:
-        text = given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
-    return Output(
-        text=text,
-        tool_calls=calls if is_calls else (),
-        finish_reason=response.get("finishReason"),
-    )
-
-
-def _is_call(value: object) -> bool:
-    return isinstance(value, Mapping) and isinstance(value.get("function"), Mapping)
 
 
 def _instant(text: object) -> datetime.datetime | None:
