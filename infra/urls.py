@@ -16,6 +16,8 @@ urlpatterns = [
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("api/webhooks/", webhooks.Endpoints.as_view(), name="webhooks"),
+    path("api/webhook-secrets/", webhooks.NewSecret.as_view(), name="webhook-secrets"),
+    path("api/webhooks/<slug:name>/test/", webhooks.SendTest.as_view(), name="webhook-test"),
     path("api/webhooks/<slug:name>/switch/", webhooks.Switch.as_view(), name="webhook-switch"),
     path("api/webhook-deliveries/", webhooks.Deliveries.as_view(), name="webhook-deliveries"),
     path(

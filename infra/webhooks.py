@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from standardwebhooks import Webhook
 from infra import audit, clock, secrets_by_reference
 from infra.actors import Actor
 from infra.delivery_states import DELIVERY_TRANSITIONS, DeliveryState
-from infra.errors import DomainError, InvalidInput, NotFound
+from infra.errors import DomainError, InvalidInput, InvalidMove, NotFound
 from infra.lifecycles import check_move
 from infra.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from infra.roles import Role
@@ -36,6 +37,7 @@ CLAIM = timedelta(seconds=60)
 TIMEOUT_S = (5, 15)
 AT_ONCE = 20
 SHOWN_CHARACTERS = 300
+TEST_EVENT = "webhook.test"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -129,11 +131,35 @@ def deliver_due() -> int:
         delivery = _claim()
         if delivery is None:
             break
-        began = time.monotonic()
-        answer = _sent(delivery)
-        n_arrived += answer.is_good
-        _keep(delivery, answer, (time.monotonic() - began) * 1000)
+        n_arrived += _attempt(delivery)
     return n_arrived
+
+
+def send_test(*, actor: Actor, endpoint: WebhookEndpoint) -> WebhookDelivery:
+    """One signed message now, tried once; its attempt says what came of it."""
+    actor.must("send test calls", *KEEPERS)
+    if not endpoint.is_enabled:
+        message = f"The endpoint {endpoint.name} is disabled: enable it before a test call."
+        raise InvalidMove("endpoint_disabled", message)
+    now = clock.now()
+    body = {"type": TEST_EVENT, "timestamp": now.isoformat(), "data": {"endpoint": endpoint.name}}
+    with transaction.atomic():
+        made = WebhookDelivery.objects.create(
+            endpoint=endpoint,
+            event=TEST_EVENT,
+            subject=str(endpoint.pk),
+            body=json.dumps(body),
+            next_attempt_at=now + CLAIM,
+            created_at=now,
+        )
+        audit.record(actor=actor, action="webhook.tested", subject=endpoint)
+    _attempt(made)
+    return delivery_with_id(made.pk)
+
+
+def new_secret() -> str:
+    """A secret of 32 random bytes as Standard Webhooks writes it; kept nowhere."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def delivery_with_id(delivery_id: object) -> WebhookDelivery:
@@ -172,6 +198,14 @@ def _claim() -> WebhookDelivery | None:
             row.next_attempt_at = now + CLAIM
             row.save(update_fields=["next_attempt_at"])
     return row
+
+
+def _attempt(delivery: WebhookDelivery) -> bool:
+    """One call of a claimed delivery, kept; whether it arrived."""
+    began = time.monotonic()
+    answer = _sent(delivery)
+    _keep(delivery, answer, (time.monotonic() - began) * 1000)
+    return answer.is_good
 
 
 def _sent(delivery: WebhookDelivery) -> Answer:
@@ -242,12 +276,18 @@ def _keep(delivery: WebhookDelivery, answer: Answer, duration_ms: float) -> None
         if answer.is_good:
             _move(row, DeliveryState.DELIVERED)
             row.delivered_at, row.next_attempt_at = now, None
-        elif row.n_attempts > len(WAITS_S) or not delivery.endpoint.is_enabled:
+        elif _is_over(row, delivery.endpoint):
             _move(row, DeliveryState.FAILED)
             row.next_attempt_at = None
         else:
             row.next_attempt_at = now + timedelta(seconds=WAITS_S[row.n_attempts - 1])
         row.save(update_fields=["state", "n_attempts", "next_attempt_at", "delivered_at"])
+
+
+def _is_over(row: WebhookDelivery, endpoint: WebhookEndpoint) -> bool:
+    """Whether a failed attempt was the last one; a test call's first is."""
+    is_test = row.event == TEST_EVENT
+    return is_test or row.n_attempts > len(WAITS_S) or not endpoint.is_enabled
 
 
 def _move(row: WebhookDelivery, state: DeliveryState) -> None:

@@ -100,6 +100,34 @@ class Switch(APIView):
         return Response(EndpointOut(row).data)
 
 
+class SendTest(APIView):
+    """One signed message to the address now, tried once."""
+
+    @extend_schema(request=None, responses=DeliveryOut)
+    def post(self, request: Request, name: str) -> Response:
+        """What came of it, with the call."""
+        actor = actor_of(request)
+        found = webhooks.send_test(actor=actor, endpoint=webhooks.endpoint_named(name))
+        return Response(DeliveryOut(found).data)
+
+
+class SecretOut(serializers.Serializer):
+    """A secret that is kept nowhere: put it where the endpoint's reference points."""
+
+    secret = serializers.CharField()
+
+
+class NewSecret(APIView):
+    """Makes a secret that can sign; this answer is the only place where it stands."""
+
+    @extend_schema(request=None, responses=SecretOut)
+    def post(self, request: Request) -> Response:
+        actor_of(request).must("make webhook secrets", *webhooks.KEEPERS)
+        answer = Response({"secret": webhooks.new_secret()})
+        answer["Cache-Control"] = "no-store"
+        return answer
+
+
 class DeliveryFilters(serializers.Serializer):
     subject = serializers.UUIDField(required=False)
 

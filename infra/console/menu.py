@@ -43,6 +43,7 @@ PAGES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Audit", "history", "console-audit"),
             ("Look back", "manage_search", "console-history"),
             ("Service keys", "key", "console-service-keys"),
+            ("Webhooks", "webhook", "console-webhooks"),
         ),
     ),
 )

@@ -7,9 +7,11 @@ from django.urls import path
 from infra.console.audit import AuditPage
 from infra.console.service_keys import ServiceKeysPage
 from infra.console.sign_in import SignInAgain
+from infra.console.webhooks import WebhooksPage
 
 urlpatterns = [
     path("audit/", AuditPage.as_view(), name="console-audit"),
     path("service-keys/", ServiceKeysPage.as_view(), name="console-service-keys"),
+    path("webhooks/", WebhooksPage.as_view(), name="console-webhooks"),
     path("sign-in-again/", SignInAgain.as_view(), name="console-sign-in-again"),
 ]

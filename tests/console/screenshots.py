@@ -26,7 +26,10 @@ LISTS = {
     "checkpoints": "checkpoints/",
     "compare": "comparisons/",
     "suites": "suites/",
+    "frontier": "frontier/",
     "runs": "runs/",
+    "run-sets": "run-sets/",
+    "judges": "judges/",
     "feedback": "feedback/?state=",
     "partners": "partners/",
     "calls": "calls/",
@@ -36,6 +39,7 @@ LISTS = {
     "history": "history/",
     "audit": "audit/",
     "service-keys": "service-keys/",
+    "webhooks": "webhooks/",
     "records": "releases/pipelineversion/",
 }
 # Name of a page, the list that leads there, and what the link's address holds.
@@ -46,6 +50,8 @@ DETAILS = {
     "comparison": ("compare", "/console/comparisons/"),
     "suite": ("suites", "/console/suites/"),
     "run": ("runs", "/console/runs/"),
+    "run-set": ("run-sets", "/console/run-sets/"),
+    "judge": ("judges", "/console/judges/"),
     "feedback-item": ("feedback", "/console/feedback/"),
     "finding": ("findings", "/console/findings/"),
     "partner": ("partners", "/console/partners/"),

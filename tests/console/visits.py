@@ -132,6 +132,7 @@ def pages_of(world: World) -> dict[str, str]:
         "history": reverse("console-history"),
         "simulate": reverse("console-simulate"),
         "service keys": reverse("console-service-keys"),
+        "webhooks": reverse("console-webhooks"),
         "records": reverse("admin:releases_release_changelist"),
         "record": reverse("admin:releases_checkpoint_change", args=[world.candidate.pk]),
         "logins": reverse("admin:infra_user_changelist"),

@@ -20,9 +20,9 @@ from evals.services.calibrations import Verdict
 from evals.services.comparisons import compare
 from evals.services.judges import JudgeSpec
 from evals.states import ResultState, RunState, ShardState
-from infra import clock, people
+from infra import clock, people, webhooks
 from infra.ids import uuid7
-from infra.models import User
+from infra.models import User, WebhookAttempt
 from infra.roles import Role
 from releases.gates.severity import Severity
 from releases.models import Checkpoint, Codename, Promotion, Release, Stage
@@ -87,6 +87,7 @@ def build(folder: Path) -> World:
     partner = _partner(cast, alpha)
     feedback = _feedback(cast, partner)
     _judge(cast, new)
+    _webhooks(cast, folder)
     return World(
         cast=cast,
         incumbent=incumbent,
@@ -116,6 +117,28 @@ def _run_set(baseline: Checkpoint, run: Run, name: str) -> RunSet:
     Run.objects.filter(pk=run.pk).update(run_set=made)
     run_sets.report_on(made.pk)
     return made
+
+
+def _webhooks(cast: Cast, folder: Path) -> None:
+    """One who listens, and one who no longer does; with a call that failed."""
+    secret = folder / "webhook-secret"
+    secret.write_text(webhooks.new_secret())
+    for name, url in (("ops", "https://hooks.example/slipway"), ("old", "https://old.example/x")):
+        webhooks.add_endpoint(
+            actor=cast.release_manager, name=name, url=url, secret_ref=f"file:{secret}"
+        )
+    old = webhooks.endpoint_named("old")
+    webhooks.tell(event="test.told", subject=old, data={})
+    webhooks.enable_endpoint(
+        actor=cast.release_manager, endpoint=old, enabled=False, reason="It moved."
+    )
+    WebhookAttempt.objects.create(
+        delivery=webhooks.deliveries().filter(endpoint=old)[0],
+        at=clock.now(),
+        status=500,
+        problem=f"It answered 500: {CANARY}",
+        duration_ms=83.0,
+    )
 
 
 def _superuser() -> User:

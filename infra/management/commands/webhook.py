@@ -9,6 +9,8 @@ from django.core.management.base import CommandParser
 
 from infra import webhooks
 from infra.cli import SlipwayCommand, add_actions
+from infra.delivery_states import DeliveryState
+from infra.errors import UpstreamError
 from infra.models import WebhookEndpoint
 
 
@@ -35,6 +37,15 @@ def disable(parser: CommandParser) -> None:
     parser.add_argument("--reason", required=True)
 
 
+def test(parser: CommandParser) -> None:
+    """send one signed message now; exit 1 when it does not arrive"""
+    parser.add_argument("name")
+
+
+def secret(parser: CommandParser) -> None:
+    """print a new secret, which is kept nowhere"""
+
+
 def deliveries(parser: CommandParser) -> None:
     """the newest messages, and how their calls went"""
 
@@ -46,11 +57,11 @@ def again(parser: CommandParser) -> None:
 
 
 class Command(SlipwayCommand):
-    help = "Webhooks: add, list, enable, disable, deliveries, again."
+    help = "Webhooks: secret, add, test, list, enable, disable, deliveries, again."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        actions = (add, list_, enable, disable, deliveries, again)
+        actions = (secret, add, test, list_, enable, disable, deliveries, again)
         add_actions(parser, {fill.__name__.rstrip("_"): fill for fill in actions})
 
     def run(self, **options: Any) -> Any:
@@ -74,6 +85,22 @@ class Command(SlipwayCommand):
 
     def run_disable(self, options: dict[str, Any]) -> dict[str, Any]:
         return self._switched(options, False)
+
+    def run_test(self, options: dict[str, Any]) -> dict[str, Any]:
+        found = webhooks.send_test(
+            actor=self.actor(options), endpoint=webhooks.endpoint_named(options["name"])
+        )
+        attempt = found.attempts.first()
+        problem = attempt.problem if attempt else ""
+        if found.state != DeliveryState.DELIVERED.value:
+            raise UpstreamError("test_failed", f"{options['name']}: {problem}", retryable=True)
+        self.say(f"{options['name']} answered {attempt.status if attempt else ''}")
+        return {"id": str(found.pk), "state": found.state}
+
+    def run_secret(self, options: dict[str, Any]) -> dict[str, Any]:
+        made = webhooks.new_secret()
+        self.say(made)
+        return {"secret": made}
 
     def run_deliveries(self, options: dict[str, Any]) -> list[dict[str, Any]]:
         told = []
