@@ -10,6 +10,7 @@ from django import forms
 from django.contrib.messages import warning
 from django.urls import reverse
 
+from evals.formats import yaml_text
 from evals.judging import LONGEST_CHOICE
 from evals.models import Judge, JudgeVersion, LabelItem, Run
 from evals.selectors import judges as reads
@@ -219,7 +220,7 @@ class LabelPage(Page):
 
 def _made(page: Page, document: str) -> str:
     try:
-        found = yaml.safe_load(document)
+        found = yaml_text.load(document)
     except yaml.YAMLError as error:
         raise InvalidInput("judge_document", f"The judge is no YAML: {error}.") from error
     made = services.make_version(actor=page.actor, spec=services.spec_of_document(found))

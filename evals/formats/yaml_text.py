@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import yaml
+
+DEEPEST = 200
+"""Levels of a document: libyaml ends the whole process some thousands deeper."""
+MOST_NODES = 5_000_000
+"""Of a document with every alias written out."""
 
 
 class TextDates(yaml.SafeLoader):
@@ -74,12 +80,68 @@ class Lines:
 
 
 def load(text: str) -> Any:
-    """The document; yaml.YAMLError when it is none."""
+    """The document; yaml.YAMLError when it is none, too deep or too large when written out."""
+    check_shape(text)
     return yaml.load(text, Loader=TextDates)  # noqa: S506  a SafeLoader
 
 
+def check_shape(text: str) -> None:
+    """yaml.YAMLError where the text nests too deep, or its aliases hold each other up to too much.
+
+    Texts that can do neither are not looked through.
+    """
+    n_levels = text.count("[") + text.count("{") + max(map(len, _STEPS.findall(text)), default=0)
+    if n_levels > DEEPEST or _ALIAS.search(text):
+        _Shape().check(text)
+
+
+# What may open levels of its own before the first word of a line.
+_STEPS = re.compile(r"^[\s\-?:]+", re.MULTILINE)
+_ALIAS = re.compile(r"\*[^\s,\[\]{}*]")
+
+
+class _Shape:
+    """Levels and nodes of a document, counted along its events."""
+
+    def __init__(self) -> None:
+        self.open: list[tuple[str | None, int]] = [(None, 0)]
+        self.sizes: dict[str, int] = {}
+
+    def check(self, text: str) -> None:
+        for event in yaml.parse(text, Loader=_Fast):
+            if isinstance(event, yaml.CollectionStartEvent):
+                self.open.append((event.anchor, 1))
+            elif isinstance(event, yaml.CollectionEndEvent):
+                self._add(*self.open.pop())
+            elif isinstance(event, yaml.AliasEvent):
+                self._add(None, self._size_of(event))
+            elif isinstance(event, yaml.ScalarEvent):
+                self._add(event.anchor, 1)
+            if len(self.open) > DEEPEST:
+                raise _refused(f"it is nested deeper than {DEEPEST} levels", event)
+            if self.open[-1][1] > MOST_NODES:
+                raise _refused(f"its aliases stand for more than {MOST_NODES:,} values", event)
+
+    def _add(self, anchor: str | None, size: int) -> None:
+        if anchor is not None:
+            self.sizes[anchor] = size
+        outer, before = self.open[-1]
+        self.open[-1] = (outer, before + size)
+
+    def _size_of(self, event: yaml.AliasEvent) -> int:
+        if event.anchor not in self.sizes:
+            message = f"the alias *{event.anchor} stands for nothing before it, or for itself"
+            raise _refused(message, event)
+        return self.sizes[event.anchor]
+
+
+def _refused(problem: str, event: yaml.Event) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
+
+
 def load_large(text: str) -> tuple[Any, Lines]:
-    """The document with its lines, read once; yaml.YAMLError when it is none."""
+    """The document with its lines, read once; refused as by `load`."""
+    check_shape(text)
     loader = _Fast(text)
     try:
         root = loader.get_single_node()
