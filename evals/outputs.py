@@ -58,6 +58,17 @@ def storable(text: str) -> str:
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 
 
+def storable_json(value: Any) -> Any:
+    """JSON whose every text, keys included, is `storable`."""
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, Mapping):
+        return {storable(str(key)): storable_json(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [storable_json(inner) for inner in value]
+    return value
+
+
 def unpack(kept: bytes | memoryview) -> Output | None:
     """The output again; None when nothing was answered."""
     if not kept:

@@ -12,6 +12,14 @@ class VersionState(StrEnum):
     PUBLISHED = "published"
 
 
+class UploadKind(StrEnum):
+    """What files that were sent hold."""
+
+    SUITE = "suite"
+    RUN = "run"
+    """A log: a suite with one model's results."""
+
+
 class CaseSource(StrEnum):
     """Where a case came from."""
 

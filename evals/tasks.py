@@ -7,7 +7,7 @@ from uuid import UUID
 from celery import shared_task
 
 from evals.runner import judging, leases, leftovers, shards
-from evals.services import frontier, health, run_sets
+from evals.services import frontier, health, run_sets, uploads
 
 
 @shared_task(name="evals.run_shard")
@@ -28,6 +28,12 @@ def sweep() -> None:
     """Find what a lost message or a killed worker left behind."""
     leases.sweep()
     leftovers.clear()
+
+
+@shared_task(name="evals.drop_uploads")
+def drop_uploads() -> None:
+    """Drop files that nobody said were to be imported."""
+    uploads.drop_old()
 
 
 @shared_task(name="evals.report_run_sets")

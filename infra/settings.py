@@ -265,6 +265,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(seconds=30),
         "options": {"expires": 25},
     },
+    "evals.drop_uploads": {"task": "evals.drop_uploads", "schedule": timedelta(hours=1)},
     "infra.deliver_webhooks": {
         "task": "infra.deliver_webhooks",
         "schedule": timedelta(seconds=5),

@@ -148,16 +148,21 @@ class Suites(ListAPIView):
         made = services.import_suite(
             actor=actor, name=spec.name, suite=spec, publish=data["publish"]
         )
-        body = {
-            "suite": spec.name,
-            "version": made.version.number,
-            "is_new": made.is_new,
-            "n_cases": made.version.n_cases,
-            "components": sorted(made.version.components),
-            "not_expressible": list(spec.not_expressible),
-            "made_stale": [stale.as_dict() for stale in made.stale],
-        }
+        body = imported_body(spec.name, spec, made)
         return Response(body, status=201 if made.is_new else 200)
+
+
+def imported_body(name: str, spec: SuiteSpec, made: services.Imported) -> dict[str, Any]:
+    """What an import answers."""
+    return {
+        "suite": name,
+        "version": made.version.number,
+        "is_new": made.is_new,
+        "n_cases": made.version.n_cases,
+        "components": sorted(made.version.components),
+        "not_expressible": list(spec.not_expressible),
+        "made_stale": [stale.as_dict() for stale in made.stale],
+    }
 
 
 def spec_of_document(suite: Any, cases: list[Any]) -> SuiteSpec:

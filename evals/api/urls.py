@@ -14,6 +14,7 @@ from evals.api import (
     run_imports,
     run_sets,
     runs,
+    suite_imports,
     suites,
 )
 
@@ -22,6 +23,12 @@ urlpatterns: list[URLPattern] = [
     path("suites/<suite:name>/", suites.SuiteDetail.as_view(), name="suite"),
     path("suites/<suite:name>/versions/", suites.Versions.as_view(), name="suite-versions"),
     path("suites/<suite:name>/publish/", suites.Publish.as_view(), name="suite-publish"),
+    path("suites/<suite:name>/import/", suite_imports.ImportSuite.as_view(), name="suite-import"),
+    path(
+        "suites/<suite:name>/import/plan/",
+        suite_imports.PlanSuiteImport.as_view(),
+        name="suite-import-plan",
+    ),
     path("suites/<suite:name>/discard/", suites.Discard.as_view(), name="suite-discard"),
     path("frontier/", frontier.Frontier.as_view(), name="frontier"),
     path("suites/<suite:name>/health/", health.SuiteHealth.as_view(), name="suite-health"),
@@ -46,6 +53,7 @@ urlpatterns: list[URLPattern] = [
     ),
     path("runs/", runs.Runs.as_view(), name="runs"),
     path("runs/import/", run_imports.ImportRun.as_view(), name="run-import"),
+    path("runs/import/plan/", run_imports.PlanRunImport.as_view(), name="run-import-plan"),
     path("runs/<uuid:run_id>/", runs.RunDetail.as_view(), name="run"),
     path("runs/<uuid:run_id>/results/", runs.Results.as_view(), name="run-results"),
     path("runs/<uuid:run_id>/pace/", runs.RunPace.as_view(), name="run-pace"),

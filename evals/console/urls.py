@@ -7,6 +7,7 @@ from django.urls import URLPattern, path
 from evals.console.compare import ComparePage, ComparisonPage
 from evals.console.feedback import FeedbackItemPage
 from evals.console.frontier import FrontierPage
+from evals.console.imports import ImportPage, ImportsPage
 from evals.console.judges import JudgePage, JudgesPage, LabelPage
 from evals.console.run_sets import RunSetPage, RunSetsPage
 from evals.console.runs import RunPage, RunsPage
@@ -18,6 +19,8 @@ urlpatterns: list[URLPattern] = [
     path("frontier/", FrontierPage.as_view(), name="console-frontier"),
     path("suites/", SuitesPage.as_view(), name="console-suites"),
     path("suites/<slug:name>/", SuitePage.as_view(), name="console-suite"),
+    path("imports/", ImportsPage.as_view(), name="console-imports"),
+    path("imports/<uuid:upload_id>/", ImportPage.as_view(), name="console-import"),
     path("judges/", JudgesPage.as_view(), name="console-judges"),
     path("judges/<slug:name>/", JudgePage.as_view(), name="console-judge"),
     path("judges/<slug:name>/label/", LabelPage.as_view(), name="console-label"),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from evals.formats.contract import SuiteFormat, SuiteSpec
+from evals.formats.contract import FormatError, SuiteFormat, SuiteSpec
 from evals.formats.results import RunFormat, RunLog
 from infra.errors import InvalidInput
 
@@ -21,6 +23,17 @@ FORMATS = {
 }
 # Formats whose files may also carry a run: their modules have `read_run`.
 RUN_FORMATS = frozenset({"inspect", "lm-eval", "openai-evals", "promptfoo"})
+# What reading a value of another shape than the tool writes ends in, wherever it is looked at.
+MALFORMED = (
+    AttributeError,
+    IndexError,
+    KeyError,
+    OverflowError,
+    RecursionError,
+    StopIteration,
+    TypeError,
+    ValueError,
+)
 
 
 def names() -> tuple[str, ...]:
@@ -37,8 +50,9 @@ def get(name: str) -> SuiteFormat:
 
 
 def read(name: str, path: Path) -> SuiteSpec:
-    """The suite at the path, in the named format."""
-    return get(name).read(path)
+    """The suite at the path, in the named format; FormatError says where it is none."""
+    with _as_written_by(name, path):
+        return get(name).read(path)
 
 
 def run_names() -> tuple[str, ...]:
@@ -47,12 +61,25 @@ def run_names() -> tuple[str, ...]:
 
 
 def read_run(name: str, path: Path) -> RunLog:
-    """The run at the path, in the named format."""
+    """The run at the path, in the named format; FormatError says where it is none."""
     if name not in RUN_FORMATS:
         known = ", ".join(run_names())
         raise InvalidInput("format", f"{name!r} carries no runs; the formats that do are {known}")
     module: RunFormat = importlib.import_module(FORMATS[name])
-    return module.read_run(path)
+    with _as_written_by(name, path):
+        return module.read_run(path)
+
+
+@contextmanager
+def _as_written_by(name: str, path: Path) -> Iterator[None]:
+    """A file whose values have other shapes than the tool writes is refused, not a defect."""
+    try:
+        yield
+    except MALFORMED as error:
+        message = f"is not as {name} writes it ({type(error).__name__}: {error})"
+        raise FormatError(path.name, message) from error
+    except OSError as error:
+        raise FormatError(path.name, f"can't be read: {error.strerror}") from error
 
 
 def write(name: str, suite: SuiteSpec, path: Path) -> tuple[str, ...]:

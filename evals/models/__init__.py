@@ -13,6 +13,7 @@ from evals.models.pace import PaceChange
 from evals.models.run_sets import RunSet, RunSetReport
 from evals.models.runs import Comparison, Metric, Result, Run, RunScores, Shard
 from evals.models.suites import Case, Suite, SuiteVersion
+from evals.models.uploads import Upload
 
 __all__ = [
     "Calibration",
@@ -36,4 +37,5 @@ __all__ = [
     "Suite",
     "SuiteHealth",
     "SuiteVersion",
+    "Upload",
 ]

@@ -77,7 +77,7 @@ def _store(
         version=version,
         checkpoint=checkpoint,
         source=RunSource.IMPORTED.value,
-        origin=_origin(log, format_name),
+        origin=outputs.storable_json(_origin(log, format_name)),
         origin_digest=log.digest(),
         repeats=log.repeats,
         concurrency=0,
@@ -157,15 +157,26 @@ def _imported(version: SuiteVersion, checkpoint: Checkpoint, log: RunLog) -> Run
 
 
 def _version_for(actor: Actor, name: str, spec: SuiteSpec, checkpoint: Checkpoint) -> SuiteVersion:
-    """The newest published version that holds the log's cases; imported when there is no suite.
+    """The version that holds the log's cases; imported when there is no suite.
 
     A suite that a key imports, which is no person, is owned as the checkpoint is.
     """
+    found = fitting_version(name, spec)
+    if found is not None:
+        return found
+    if not spec.owner and actor.person_id is None:
+        spec = dataclasses.replace(spec, owner=checkpoint.owner.email)
+    return suites.import_suite(actor=actor, name=name, suite=spec).version
+
+
+def fitting_version(name: str, spec: SuiteSpec) -> SuiteVersion | None:
+    """The suite's newest published version that holds the log's cases; None without a suite.
+
+    InvalidInput where the suite's cases or graders differ from the log's.
+    """
     row = Suite.objects.filter(name=name).first()
     if row is None:
-        if not spec.owner and actor.person_id is None:
-            spec = dataclasses.replace(spec, owner=checkpoint.owner.email)
-        return suites.import_suite(actor=actor, name=name, suite=spec).version
+        return None
     published = row.versions.filter(state=VersionState.PUBLISHED.value).order_by("-number")
     differences: list[str] = []
     for version in published.select_related("suite__owner"):

@@ -25,6 +25,23 @@ def day_field(label: str, *, required: bool = False, help_text: str = "") -> for
     return forms.DateField(label=label, required=required, widget=widget, help_text=help_text)
 
 
+class ManyFiles(forms.ClearableFileInput):
+    """A field where several files are chosen at once."""
+
+    allow_multiple_selected = True
+
+
+class FilesField(forms.FileField):
+    """One file or several; its value is the list of them."""
+
+    widget = ManyFiles
+
+    def clean(self, data: Any, initial: Any = None) -> list[Any]:
+        """Each checked by itself."""
+        given = data if isinstance(data, list | tuple) else [data]
+        return [super(FilesField, self).clean(one, initial) for one in given or [None]]
+
+
 def end_of(day: date | None) -> datetime | None:
     """The last second of that day in UTC; None stays None."""
     return None if day is None else datetime.combine(day, time(23, 59, 59), UTC)

@@ -70,9 +70,11 @@ class Page(View):
         """Keyword arguments for the form called `name`."""
         return {}
 
-    def form(self, name: str, data: Mapping[str, Any] | None = None) -> Form:
+    def form(
+        self, name: str, data: Mapping[str, Any] | None = None, files: Any | None = None
+    ) -> Form:
         options = self.form_options(name)
-        return self.forms[name](data, auto_id=f"{name}-%s", **options)
+        return self.forms[name](data, files, auto_id=f"{name}-%s", **options)
 
     def shown(
         self,
@@ -105,7 +107,7 @@ class Page(View):
         if name not in self.forms:
             problem = InvalidInput("unknown_action", "This page has no such action: reload it.")
             return self.shown(status=400, refusal=problem)
-        form = self.form(name, request.POST)
+        form = self.form(name, request.POST, request.FILES)
         try:
             self._must_be_fresh(name)
             self._must_be_valid(form)

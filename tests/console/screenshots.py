@@ -30,6 +30,7 @@ LISTS = {
     "runs": "runs/",
     "run-sets": "run-sets/",
     "judges": "judges/",
+    "imports": "imports/",
     "feedback": "feedback/?state=",
     "partners": "partners/",
     "calls": "calls/",

@@ -118,6 +118,8 @@ def pages_of(world: World) -> dict[str, str]:
         "run sets": reverse("console-run-sets"),
         "run set": reverse("console-run-set", args=[world.night.pk]),
         "run set going": reverse("console-run-set", args=[world.evening.pk]),
+        "imports": reverse("console-imports"),
+        "import": reverse("console-import", args=[world.upload.pk]),
         "judges": reverse("console-judges"),
         "judge": reverse("console-judge", args=["tone"]),
         "labelling": reverse("console-label", args=["tone"]),

@@ -13,8 +13,9 @@ from alpha.services import findings, grants, keys, partners
 from alpha.services.findings import Weakness
 from alpha.states import FeedbackState
 from evals import outputs
-from evals.models import Comparison, Result, Run, RunSet, SuiteVersion
-from evals.services import calibrations, judges, labels, run_sets
+from evals.formats.sent_files import SentFile
+from evals.models import Comparison, Result, Run, RunSet, SuiteVersion, Upload
+from evals.services import calibrations, judges, labels, run_sets, uploads
 from evals.services import runs as run_services
 from evals.services.calibrations import Verdict
 from evals.services.comparisons import compare
@@ -37,6 +38,8 @@ CANARY = (
     "<img src=x onerror=\"document.title='pwned'\"> {{ 7|add:7 }} \u202egnp.exe\u202c \x1b[31mred"
 )
 N_CASES = 60
+RECORDED = Path(__file__).parent.parent / "evals/formats/promptfoo_recorded"
+CONFIG, RESULTS = RECORDED / "promptfooconfig.yaml", RECORDED / "results.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +63,7 @@ class World:
     feedback: Feedback
     finding: Finding
     login: User
+    upload: Upload
 
 
 def build(folder: Path) -> World:
@@ -88,6 +92,7 @@ def build(folder: Path) -> World:
     feedback = _feedback(cast, partner)
     _judge(cast, new)
     _webhooks(cast, folder)
+    upload = _uploads(superuser, new.checkpoint)
     return World(
         cast=cast,
         incumbent=incumbent,
@@ -106,6 +111,7 @@ def build(folder: Path) -> World:
         feedback=feedback,
         finding=_finding(cast, feedback),
         login=superuser,
+        upload=upload,
     )
 
 
@@ -138,6 +144,18 @@ def _webhooks(cast: Cast, folder: Path) -> None:
         status=500,
         problem=f"It answered 500: {CANARY}",
         duration_ms=83.0,
+    )
+
+
+def _uploads(login: User, checkpoint: Checkpoint) -> Upload:
+    """Files that wait to be confirmed: a suite of which much can't be held, and results."""
+    actor = people.actor_of_login(login)
+    files = [SentFile(name=path.name, content=path.read_bytes()) for path in (CONFIG, RESULTS)]
+    uploads.send_run(
+        actor=actor, checkpoint=checkpoint, format_name="promptfoo", files=files[1:], suite=""
+    )
+    return uploads.send_suite(
+        actor=actor, name="capitals", format_name="promptfoo", files=files, main=CONFIG.name
     )
 
 

@@ -54,10 +54,9 @@ def read_run(path: Path) -> RunLog:
 
 
 def _chosen(path: Path) -> tuple[Path, str]:
-    if path.exists() or "#" not in path.name:
-        return path, ""
-    name, _, provider = path.name.partition("#")
-    return path.with_name(name), provider
+    """The file, and the provider after its `#`, whose name may hold slashes."""
+    name, _, provider = str(path).rpartition("#")
+    return (Path(name), provider) if name and not path.exists() else (path, "")
 
 
 class _Results:
