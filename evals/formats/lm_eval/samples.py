@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,7 +43,7 @@ class Doc:
             metadata |= {"contexts": contexts}
         return CaseSpec(
             case_id=self.case_id,
-            input=[{"role": "user", "content": contexts[0]}],
+            input=_messages(contexts[0]),
             target=row.get("target"),
             metadata=metadata,
             components=tuple(self.scores),
@@ -77,7 +78,10 @@ class Doc:
         for name in names:
             given = asked.at(name)
             first, second = (0, 1) if isinstance(given.value, list) else ("arg_0", "arg_1")
-            contexts.append(given.at(first).text())
+            context = given.at(first)
+            # A chat stands as a list that holds its messages as one text of JSON.
+            is_chat = isinstance(context.value, list) and len(context.value) == 1
+            contexts.append((context.at(0) if is_chat else context).text())
             if isinstance(given.at(second).value, str):
                 continuations.append(given.at(second).value)
         if not contexts:
@@ -98,6 +102,24 @@ class Doc:
         if not known or len(continuations) != len(firsts):
             return None
         return Output(text=continuations[-max(known)[1]])
+
+
+def _messages(context: str) -> list[dict[str, Any]]:
+    """The chat that a context spells out as JSON; any other text is one message of the user."""
+    if context.startswith("[{"):
+        try:
+            found = json.loads(context)
+        except (ValueError, RecursionError):
+            found = None
+        if isinstance(found, list) and all(_is_message(one) for one in found):
+            return [{"role": one["role"], "content": one["content"]} for one in found]
+    return [{"role": "user", "content": context}]
+
+
+def _is_message(value: Any) -> bool:
+    keys = {"role", "content"}
+    # With the prompt for a local server's chat comes a type that says no more.
+    return isinstance(value, dict) and keys <= value.keys() <= keys | {"type"}
 
 
 def docs_of(task: str, file: Path, lower: frozenset[str], told: list[str]) -> list[Doc]:

@@ -17,6 +17,7 @@ from infra.errors import InvalidInput
 from tests import builders as shared
 from tests.evals import builders
 
+RECORDED = Path(__file__).parent / "lm_eval_recorded"
 TIME = "2026-11-23T13-00-00.123456"
 
 
@@ -120,6 +121,33 @@ def test_a_log_imports_with_its_counts_and_its_metrics(tmp_path: Path) -> None:
     assert beside["sky/perplexity,none"].stated is None
     assert beside["group/acc,none"].agrees is None
     assert Metric.objects.get(run=run, node="sums").n_cases == 8
+
+
+@pytest.mark.django_db
+def test_what_lm_eval_itself_wrote_imports_with_equal_counts_and_metrics() -> None:
+    shared.cast()
+    log = formats.read_run("lm-eval", RECORDED)
+    assert (log.model, log.tool, log.not_expressible) == ("tiny-mock", "lm_eval 0.4.13", [])
+    assert log.suite.cases[2].input == [
+        {"role": "user", "content": "What is the capital of Türkiye?"}
+    ]
+    checkpoint = shared.checkpoint()
+    run = import_run(actor=builders.DEMO, log=log, checkpoint=checkpoint, format_name="lm-eval").run
+    lines = next(RECORDED.glob("samples_*.jsonl")).read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert Result.objects.filter(run=run).count() == len(rows) / 2 == 8
+    results = json.loads(next(RECORDED.glob("results_*.json")).read_text(encoding="utf-8"))
+    stated = results["results"]["capitals"]
+    beside = {metric.name: metric for metric in stated_beside(run)}
+    for name in ("as-written", "last-word"):
+        found = beside[f"capitals/exact_match,{name}"]
+        assert found.ours == pytest.approx(stated[f"exact_match,{name}"], abs=1e-12)
+        assert found.agrees is True
+        right = sum(row["exact_match"] for row in rows if row["filter"] == name)
+        assert right / 8 == stated[f"exact_match,{name}"]
+    said = {row["doc_id"]: row["resps"][0][0] for row in rows}
+    outputs = {result.case_id: result.output for result in log.results}
+    assert all(outputs[f"capitals/{n}"].text == text for n, text in said.items() if text)
 
 
 def test_lines_of_one_document_and_filter_count_once(tmp_path: Path) -> None:
