@@ -109,7 +109,14 @@ close_batches(later(hours=1))
 """
 
 
-@pytest.mark.parametrize("table", ["traffic_unit", "traffic_batch", "traffic_arm"])
+@pytest.mark.parametrize(
+    "table",
+    [
+        "traffic_unit",
+        pytest.param("traffic_batch", marks=pytest.mark.long),
+        pytest.param("traffic_arm", marks=pytest.mark.long),
+    ],
+)
 def test_a_closer_killed_in_the_middle_leaves_nothing_half_done(
     committed_db: str, table: str
 ) -> None:

@@ -104,6 +104,7 @@ def ramping(cast: Cast, **settings: Any) -> Stage:
     return to
 
 
+@pytest.mark.long
 def test_a_reader_never_sees_an_arm_empty_doubled_or_shares_that_do_not_add_up(
     committed_db: str,
 ) -> None:
@@ -338,7 +339,13 @@ STORIES = {
 }
 
 
-@pytest.mark.parametrize("name", STORIES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name == "promotion" else pytest.param(name, marks=pytest.mark.long)
+        for name in STORIES
+    ],
+)
 def test_a_kill_at_any_commit_is_resumed_to_the_same_end(
     committed_db: str, told: dict[str, Any], name: str
 ) -> None:
