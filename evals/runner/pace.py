@@ -25,7 +25,7 @@ from redis.retry import Retry
 
 from evals.pace_changes import PaceSeen
 from infra import clock
-from infra.inference import Ending
+from infra.inference import LONGEST_SILENCE_S, LONGEST_WAIT_S, Ending
 
 log = logging.getLogger(__name__)
 SCRIPT = (Path(__file__).parent / "pace.lua").read_text(encoding="utf-8")
@@ -34,7 +34,6 @@ AWAY_LOOK_S = 1.0
 PATIENCE_S = 1.0
 # What a new endpoint is trusted with; twice as much each time that many calls were answered.
 FIRST_LIMIT = 16
-LONGEST_HOLD_S = 60.0
 OUT_OF_REACH = (RedisError, OSError, TimeoutError)
 NONE_THROTTLED = -1
 # So many throttled calls, or a quarter of the share, and no answer to a call that began after the
@@ -148,12 +147,17 @@ class SharedPace:
             self._seen.n_answered += 1
             self._doubt.answered(place)
         elif ending is Ending.THROTTLED:
-            asked_s = min(retry_after_s or 0.0, LONGEST_HOLD_S)
-            self._seen.throttled(place, asked_s)
-            self._allowed = max(1, min(self._allowed, self._n_inside))
-            if self._doubt.throttled(place) >= min(MANY, max(1, self._share // 4)):
-                self._hold(asked_s)
+            self._throttled(place, retry_after_s or 0.0)
         self._wake()
+
+    def _throttled(self, place: Place, asked_s: float) -> None:
+        self._seen.throttled(place, min(asked_s, LONGEST_WAIT_S))
+        self._allowed = max(1, min(self._allowed, self._n_inside))
+        is_closed = asked_s > LONGEST_WAIT_S or self.silent_s() > LONGEST_SILENCE_S
+        n_throttled = self._doubt.throttled(place)
+        # The calls to a closed endpoint fail, one after the other, and nobody waits for it.
+        if not is_closed and n_throttled >= min(MANY, max(1, self._share // 4)):
+            self._hold(asked_s)
 
     def silent_s(self) -> float:
         """Seconds for which throttled calls were all that came back; 0 after an answer."""

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 from infra.inference.answers import retry_after_s
 from infra.inference.contract import (
+    LONGEST_SILENCE_S,
+    LONGEST_WAIT_S,
     TIMED_OUT,
     ChatClient,
     Completion,
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from infra.inference.sdk import OpenAIClient
 
 __all__ = [
+    "LONGEST_SILENCE_S",
+    "LONGEST_WAIT_S",
     "TIMED_OUT",
     "ChatClient",
     "Completion",

@@ -93,6 +93,13 @@ class Ending(StrEnum):
     """It broke or could not be reached, which says nothing of its limit."""
 
 
+# An upstream that answered nobody for so long is taken to be closed. More than a minute, since
+# quotas are often those of a minute.
+LONGEST_SILENCE_S = 75.0
+# Nor is one waited for that asks for more than this.
+LONGEST_WAIT_S = 90.0
+
+
 class Pace(Protocol):
     """Decides when a call may begin; a client asks before each call, the repeated ones included."""
 

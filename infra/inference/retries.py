@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from infra.inference.contract import (
+    LONGEST_SILENCE_S,
+    LONGEST_WAIT_S,
     TIMED_OUT,
     CallFailed,
     Completion,
@@ -18,12 +20,6 @@ from infra.inference.contract import (
 )
 
 Call = Callable[[int], Awaitable[Completion]]
-
-
-# An upstream that answered nobody for so long is taken to be closed. More than a minute, since
-# quotas are often those of a minute.
-LONGEST_SILENCE_S = 75.0
-LONGEST_THROTTLED_WAIT_S = 90.0
 
 
 class NoPace:
@@ -61,7 +57,7 @@ class _Spent:
             return None
         if retry.outlasts_throttling and _ending(failure) is Ending.THROTTLED:
             is_closed = self._pace.silent_s() > LONGEST_SILENCE_S
-            return None if is_closed or wait_s > LONGEST_THROTTLED_WAIT_S else wait_s
+            return None if is_closed or wait_s > LONGEST_WAIT_S else wait_s
         self._n_counted += 1
         self._spent_s += took_s
         if self._n_counted >= retry.most_calls or self._spent_s + wait_s > retry.within_s:

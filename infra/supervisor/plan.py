@@ -18,7 +18,7 @@ MANAGE = (sys.executable, str(PROJECT_DIR / "manage.py"))
 LOCAL_HOSTS = "127.0.0.1,localhost,[::1]"
 RUNNER_CONCURRENCY = 2
 MODEL_PARALLEL = 4
-# The worker runs the system checks, which import every page and SciPy; whatever is killed and has to
+# The worker runs the system checks, which import every page and SciPy. What was killed and has to
 # be back soon starts in half the time without them.
 SKIP_CHECKS = {"CELERY_SKIP_CHECKS": "1"}
 # Pages come first: evals and the model take what the server leaves.

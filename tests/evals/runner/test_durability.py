@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -13,15 +15,18 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from django.core.management.base import OutputWrapper
 from django.db import connection
 
 from evals import tasks
+from evals.management import run_progress
 from evals.models import Result, Run
 from evals.runner import journal, leases, shards, storage
 from evals.runner.durable import DurableResults
 from evals.runner.storage import ResultRow
 from evals.services import runs
 from infra import clock
+from infra.errors import InvalidMove
 from infra.ids import uuid7
 from tests.conftest import database_url
 from tests.evals import builders, worker
@@ -226,3 +231,24 @@ def test_a_worker_killed_while_the_database_is_away_loses_nothing(
     assert (run.state, run.results.filter(state="passed").count()) == ("completed", 300)
     assert upstream.n_calls - 300 <= 2 * CONCURRENCY
     assert files() == []
+
+
+def test_waiting_for_a_run_outlives_its_database(committed_db: str, valkey: str) -> None:
+    run, _ = made()
+    said: list[str] = []
+
+    def watch() -> None:
+        try:
+            with pytest.raises(InvalidMove, match="cancelled"):
+                run_progress.wait(run, said.append, OutputWrapper(io.StringIO()), as_json=True)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with away(committed_db):
+            watched = pool.submit(watch)
+            time.sleep(1.0)
+            assert not watched.done(), watched.result()
+        runs.cancel_run(actor=builders.DEMO, run=run, reason="wrong checkpoint")
+        watched.result(timeout=20)
+    assert said[-1].startswith("cancelled 0/5")

@@ -214,6 +214,18 @@ def test_with_few_places_everybody_waits_at_once(valkey: str) -> None:
     assert 0.5 <= looking(pace, act) < 1.5
 
 
+def test_nobody_waits_for_an_upstream_that_asks_for_an_hour(valkey: str) -> None:
+    pace = SharedPace(endpoint=uuid4().hex, redis_url=valkey, own=4)
+
+    async def act() -> float:
+        began = time.monotonic()
+        for _ in range(3):
+            pace.leave(await pace.enter(), Ending.THROTTLED, 3600.0)
+        return time.monotonic() - began
+
+    assert looking(pace, act) < 2.0
+
+
 def test_an_upstream_that_only_throttles_is_silent_until_it_answers(valkey: str) -> None:
     pace = SharedPace(endpoint=uuid4().hex, redis_url=valkey, own=4)
 
