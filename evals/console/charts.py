@@ -26,28 +26,42 @@ def trend_chart(found: ClassHealth) -> str:
         for point in measured.points
     ]
     last = max([scores[-1]["x"], *([_day(measured.forecast)] if measured.forecast else [])])
-    lines = [_level("Ceiling", measured.ceiling, scores[0]["x"], last)]
+    # A day more on both sides: a single day's lines would have no length.
+    first, last = scores[0]["x"] - 1, last + 1
+    lines = [_level("Ceiling", measured.ceiling, first, last)]
     if measured.mde is not None and measured.ceiling > measured.mde:
         name = "Stops telling apart"
-        lines.append(_level(name, measured.ceiling - measured.mde, scores[0]["x"], last))
-    return json.dumps({"kind": "trend", "scores": scores, "lines": lines})
+        lines.append(_level(name, measured.ceiling - measured.mde, first, last))
+    series = [{"name": "Score, 95 % interval", "standing": "on", "points": scores}, *lines]
+    return json.dumps({"kind": "trend", "series": series})
+
+
+STANDINGS = {"on": "On the frontier", "can't tell": "Can't tell", "off": "Dominated"}
 
 
 def frontier_chart(points: Sequence[Mapping[str, Any]]) -> str:
-    """Quality against cost a call; those on the frontier apart from the dominated ones."""
-    shown = [
+    """Quality against the cost of 1,000 calls; one series for each standing."""
+    series = [
         {
-            "x": point["cost"]["value"],
-            "y": 100 * point["quality"]["value"],
-            "lo": 100 * (point["quality"]["lo"] or 0.0),
-            "hi": 100 * (point["quality"]["hi"] or 1.0),
-            "name": point["checkpoint"],
-            "dominated": point["is_dominated"],
+            "name": name,
+            "standing": standing,
+            "points": [_placed(point) for point in points if point["standing"] == standing],
         }
-        for point in points
-        if not point["left_out"]
+        for standing, name in STANDINGS.items()
     ]
-    return json.dumps({"kind": "frontier", "scores": shown, "lines": []})
+    return json.dumps({"kind": "frontier", "series": [one for one in series if one["points"]]})
+
+
+def _placed(point: Mapping[str, Any]) -> dict[str, Any]:
+    quality = point["quality"]
+    return {
+        # Micro-units a call are thousandths a thousand calls.
+        "x": point["cost"]["value"] / 1000,
+        "y": 100 * quality["value"],
+        "lo": None if quality["lo"] is None else 100 * quality["lo"],
+        "hi": None if quality["hi"] is None else 100 * quality["hi"],
+        "name": point["checkpoint"],
+    }
 
 
 def _level(name: str, share: float, first: float, last: float) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from alpha.states import FeedbackState
 from evals import outputs
 from evals.formats.sent_files import SentFile
 from evals.models import Comparison, Result, Run, RunSet, SuiteVersion, Upload
-from evals.services import calibrations, judges, labels, run_sets, uploads
+from evals.services import calibrations, health, judges, labels, run_sets, uploads
 from evals.services import runs as run_services
 from evals.services.calibrations import Verdict
 from evals.services.comparisons import compare
@@ -93,6 +93,7 @@ def build(folder: Path) -> World:
     _judge(cast, new)
     _webhooks(cast, folder)
     upload = _uploads(superuser, new.checkpoint)
+    health.measure_due()
     return World(
         cast=cast,
         incumbent=incumbent,

@@ -117,6 +117,12 @@ def micros(value: int | None, currency: str = "") -> str:
 
 
 @register.filter
+def per_thousand(value: float | None) -> str:
+    """Micro-units of one as money for a thousand of them."""
+    return "–" if value is None else f"{value / 1000:,.4f}"
+
+
+@register.filter
 def milliseconds(value: float | None) -> str:
     return "–" if value is None else f"{value:,.0f} ms"
 
