@@ -124,6 +124,17 @@ def test_a_panel_closes_when_the_focus_leaves_it(browser: Browser, site: Site) -
         page.wait_for_selector("#menu", state="hidden")
 
 
+def test_the_focus_stays_where_a_page_follows_what_goes_on(browser: Browser, site: Site) -> None:
+    with visiting(browser, site, "engineer") as visit:
+        page = visit.page
+        visit.open(reverse("console-run-set", args=[site.world.evening.pk]))
+        tab_to(page, "#progress a")
+        page.evaluate("document.querySelector('#progress td:last-child').textContent = 'stale'")
+        page.wait_for_selector("#progress td:last-child:has-text('stale')", state="detached")
+        assert page.evaluate("document.activeElement.matches('#progress a')")
+        assert not visit.problems()
+
+
 def test_what_only_a_mouse_works_is_named(browser: Browser, site: Site) -> None:
     with visiting(browser, site, "auditor") as visit:
         page = visit.page

@@ -143,10 +143,41 @@ function follow(element) {
     if (!fresh) {
       return;
     }
-    element.replaceWith(document.adoptNode(fresh));
-    localTimes(fresh);
-    if (fresh.dataset.live) {
-      follow(fresh);
+    morph(element, fresh);
+    localTimes(element);
+    if (element.dataset.live) {
+      follow(element);
     }
   }, Number(element.dataset.live) * 1000);
+}
+
+// Takes over what differs and leaves every other node in its place: with the focus, and open.
+function morph(old, fresh) {
+  if (old.nodeName !== fresh.nodeName) {
+    old.replaceWith(document.adoptNode(fresh));
+    return;
+  }
+  if (old.nodeType !== Node.ELEMENT_NODE) {
+    if (old.data !== fresh.data) {
+      old.data = fresh.data;
+    }
+    return;
+  }
+  for (const name of new Set([...old.getAttributeNames(), ...fresh.getAttributeNames()])) {
+    const value = fresh.getAttribute(name);
+    if (value === null && name !== "open") {
+      old.removeAttribute(name);
+    } else if (value !== null && value !== old.getAttribute(name)) {
+      old.setAttribute(name, value);
+    }
+  }
+  const before = [...old.childNodes], after = [...fresh.childNodes];
+  after.forEach((child, at) => {
+    if (before[at]) {
+      morph(before[at], child);
+    } else {
+      old.append(document.adoptNode(child));
+    }
+  });
+  before.slice(after.length).forEach((child) => child.remove());
 }
