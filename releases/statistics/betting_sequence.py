@@ -1,7 +1,7 @@
 """Mean of bounded values, valid at every look: hedged betting."""
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,8 +22,17 @@ class _Bets:
 
     def log_wealth_above(self, m: float) -> float:
         """Return the wealth of betting that the mean exceeds m; falls as m rises."""
+        return math.log(0.5) + float(np.sum(self._gains(m)))
+
+    def log_wealths_above(self, m: float) -> Floats:
+        """Return that wealth after each of the values, shape (n,)."""
+        wealths: Floats = math.log(0.5) + np.cumsum(self._gains(m))
+        return wealths
+
+    def _gains(self, m: float) -> Floats:
         stakes = np.minimum(self.stakes, 0.5 / m) if m > 0 else self.stakes
-        return math.log(0.5) + float(np.sum(np.log1p(stakes * (self.values - m * self.weights))))
+        gains: Floats = np.log1p(stakes * (self.values - m * self.weights))
+        return gains
 
     def mirrored(self) -> "_Bets":
         """Return the same bets on one minus the values."""
@@ -36,21 +45,42 @@ class BoundedSequence:
 
     bets: _Bets
     alpha: float
+    is_running: bool = False
+    """Whether every look so far counts: the intersection of their intervals, their smallest p."""
 
     @property
     def interval(self) -> AnytimeInterval:
         """The interval of the mean."""
         return AnytimeInterval(
-            lo=_lower(self.bets, self.alpha), hi=1 - _lower(self.bets.mirrored(), self.alpha)
+            lo=_lower(self._above, self.alpha), hi=1 - _lower(self._below, self.alpha)
         )
 
     def p_above(self, m: float) -> float:
         """Return the always-valid p for "the mean is above m", m in 0..1."""
-        return min(1.0, math.exp(-self.bets.log_wealth_above(m)))
+        return min(1.0, math.exp(-self._above(m)))
 
     def p_below(self, m: float) -> float:
         """Return the always-valid p for "the mean is below m", m in 0..1."""
-        return min(1.0, math.exp(-self.bets.mirrored().log_wealth_above(1 - m)))
+        return min(1.0, math.exp(-self._below(1 - m)))
+
+    def first_above(self, m: float) -> int | None:
+        """Return after how many values (or clusters) the mean surely exceeded m; None: not yet."""
+        return _first(self.bets.log_wealths_above(m), self.alpha)
+
+    def first_below(self, m: float) -> int | None:
+        """Return after how many values (or clusters) the mean was surely below m; None: not yet."""
+        return _first(self.bets.mirrored().log_wealths_above(1 - m), self.alpha)
+
+    def _above(self, m: float) -> float:
+        return self._wealth(self.bets, m)
+
+    def _below(self, m: float) -> float:
+        return self._wealth(self.bets.mirrored(), m)
+
+    def _wealth(self, bets: _Bets, m: float) -> float:
+        if self.is_running:
+            return float(bets.log_wealths_above(m).max())
+        return bets.log_wealth_above(m)
 
 
 def bounded_sequence(
@@ -58,17 +88,21 @@ def bounded_sequence(
     cluster: Sequence[Hashable] | None = None,
     largest: int | None = None,
     confidence: float = 0.95,
+    running: bool = False,
 ) -> BoundedSequence:
     """Return what values in 0..1, shape (n,), say of their mean, in the order they came.
 
     Clusters come whole and in random order; `largest` is the size of the largest one of the whole
-    suite, known beforehand. Raises ValueError naming the field. Source: section 2c.
+    suite, known beforehand. `running` counts every look, one a cluster, and not the last alone.
+    Raises ValueError naming the field. Source: section 2c.
     """
     values = inputs.numbers("u", u, at_least=0.0, at_most=1.0)
     alpha = 1 - inputs.confidence_level(confidence)
+    if not isinstance(running, bool):
+        raise ValueError(f"running: must be true or false, got {inputs.shown(running)}")
     sums, weights = _by_cluster(values, cluster, largest)
     bets = _Bets(values=sums, weights=weights, stakes=_stakes(sums, alpha))
-    return BoundedSequence(bets=bets, alpha=alpha)
+    return BoundedSequence(bets=bets, alpha=alpha, is_running=running)
 
 
 def _by_cluster(
@@ -106,14 +140,15 @@ def paired_delta_sequence(
     confidence: float = 0.95,
     cluster: Sequence[Hashable] | None = None,
     largest: int | None = None,
+    running: bool = False,
 ) -> AnytimeInterval:
     """Return the interval of the mean difference d, shape (n,), in -1..1, in the order they came.
 
-    The cases must have been run in random order, clusters whole. Raises ValueError naming the
-    field.
+    The cases must have been run in random order, clusters whole; see `bounded_sequence`. Raises
+    ValueError naming the field.
     """
     values = inputs.numbers("d", d, at_least=-1.0, at_most=1.0)
-    inner = bounded_sequence((values + 1) / 2, cluster, largest, confidence).interval
+    inner = bounded_sequence((values + 1) / 2, cluster, largest, confidence, running).interval
     return AnytimeInterval(lo=2 * inner.lo - 1, hi=2 * inner.hi - 1)
 
 
@@ -127,8 +162,13 @@ def _stakes(values: Floats, alpha: float) -> Floats:
     return result
 
 
-def _lower(bets: _Bets, alpha: float) -> float:
+def _first(log_wealths: Floats, alpha: float) -> int | None:
+    found = np.flatnonzero(log_wealths >= -math.log(alpha))
+    return int(found[0]) + 1 if found.size else None
+
+
+def _lower(log_wealth_above: Callable[[float], float], alpha: float) -> float:
     limit = -math.log(alpha)
-    if bets.log_wealth_above(0.0) < limit:
+    if log_wealth_above(0.0) < limit:
         return 0.0
-    return float(optimize.brentq(lambda m: bets.log_wealth_above(m) - limit, 0.0, 1.0))
+    return float(optimize.brentq(lambda m: log_wealth_above(m) - limit, 0.0, 1.0))

@@ -76,6 +76,7 @@ def compare_nodes(
     margin: float,
     n_unshared: Mapping[str, int] | None = None,
     confidence: float = 0.95,
+    largest: Mapping[str, int] | None = None,
 ) -> dict[str, NodeComparison]:
     """Compare the candidate with the baseline on every node, in the order given.
 
@@ -83,10 +84,13 @@ def compare_nodes(
     `n_unshared` counts, per node, the cases only one run has. `margin` is in score units. Tango's
     interval for single pass/fail samples without clusters, CR2-t with the sparse guard otherwise.
     Verdicts are capped by missing cases (over 5%, uneven, or able to change them) and invalid when
-    fewer than 80% of the cases are shared. Raises ValueError naming the field.
+    fewer than 80% of the cases are shared. With `largest`, the size of each node's largest cluster
+    in the whole suite, the cases come in the random order of a run that was stopped by looking at
+    it, and every interval is anytime-valid. Raises ValueError naming the field.
     """
+    sizes = _largest(nodes, largest)
     return compare_tables(
-        {node: case_table(node, cases) for node, cases in nodes.items()},
+        {node: case_table(node, cases, sizes.get(node)) for node, cases in nodes.items()},
         suite_name=suite_name,
         margin=margin,
         n_unshared=n_unshared,
@@ -115,6 +119,14 @@ def compare_tables(
     ]
     family = _holm_over_slices(judged)
     return {one.node: _node_comparison(one, family, suite_name, limit, level) for one in judged}
+
+
+def _largest(nodes: Mapping[str, object], largest: Mapping[str, int] | None) -> dict[str, int]:
+    if largest is None:
+        return {}
+    if set(largest) != set(nodes):
+        raise ValueError("largest: needs a number for every node, and for nothing else")
+    return {node: inputs.count("largest", size, at_least=1) for node, size in largest.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +211,7 @@ def _sentence(
         cases_to_settle=n_settle,
         is_hopeless=is_hopeless,
         doubt=doubt,
+        is_anytime=one.table.largest is not None,
     )
     return comparison_sentence(facts)
 
@@ -229,6 +242,9 @@ def _mde(one: JudgedNode, family: _HolmFamily, confidence: float) -> float | Non
 
 def _settling(one: JudgedNode, margin: float, confidence: float) -> tuple[int | None, bool]:
     estimate = one.estimate
+    if one.table.largest is not None:
+        # A stopped run is not planned on from: a new one is started, with another order.
+        return None, False
     open_to_more = one.verdict in (Verdict.INCONCLUSIVE, Verdict.WORSE) and one.doubt is None
     if not open_to_more or estimate.se is None or estimate.delta is None:
         return None, False

@@ -80,7 +80,10 @@ METHODS: dict[str, Method] = {
         "confidence",
     ),
     "compare_nodes": _method(
-        "node_rows.compare_rows", "nodes suite_name margin", "nodes", "n_unshared confidence"
+        "node_rows.compare_rows",
+        "nodes suite_name margin",
+        "nodes",
+        "n_unshared confidence largest",
     ),
     "verdict": _method("verdicts.verdicts_of", "rows", "verdicts"),
     "holm": _method("multiplicity.holm", "p", "adjusted"),
@@ -115,7 +118,10 @@ METHODS: dict[str, Method] = {
         "betting_sequence.bounded_mean_sequence", "u", "lo hi", "confidence cluster largest"
     ),
     "paired_delta_sequence": _method(
-        "betting_sequence.paired_delta_sequence", "d", "lo hi", "confidence cluster largest"
+        "betting_sequence.paired_delta_sequence",
+        "d",
+        "lo hi",
+        "confidence cluster largest running",
     ),
     "mean_sequence": _method(
         "mean_sequence.mean_sequence", "mean sd n n_opt", "lo hi", "confidence"

@@ -26,10 +26,12 @@ def compare_rows(
     margin: float,
     n_unshared: Mapping[str, int] | None = None,
     confidence: float = 0.95,
+    largest: Mapping[str, int] | None = None,
 ) -> ComparedRows:
     """Compare on every node; `nodes` maps a label to rows of case_id, candidate, baseline, cluster.
 
-    Raises ValueError naming the field.
+    `largest` is that of a run which was stopped by looking at it; see `compare_nodes`. Raises
+    ValueError naming the field.
     """
     if not isinstance(nodes, Mapping):
         raise ValueError("nodes: must be an object of node label to cases")
@@ -42,18 +44,19 @@ def compare_rows(
         },
         suite_name=suite_name,
         margin=margin,
-        n_unshared=_counts(n_unshared),
+        n_unshared=_counts("n_unshared", n_unshared),
         confidence=confidence,
+        largest=_counts("largest", largest),
     )
     return ComparedRows(nodes=tuple(_as_json(one) for one in found.values()))
 
 
-def _counts(given: Any) -> dict[str, int] | None:
+def _counts(field: str, given: Any) -> dict[str, int] | None:
     if given is None:
         return None
     if not isinstance(given, Mapping):
-        raise ValueError("n_unshared: must be an object of node label to a count")
-    return {node: checks.count("n_unshared", n) for node, n in given.items()}
+        raise ValueError(f"{field}: must be an object of node label to a count")
+    return {node: checks.count(field, n) for node, n in given.items()}
 
 
 def _rows(node: str, rows: Any) -> Any:

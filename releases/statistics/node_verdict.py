@@ -1,10 +1,12 @@
 """Verdict of one node on its own, with what missing and unshared cases take away from it."""
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from releases.statistics import inputs
+from releases.statistics.inputs import Floats
 from releases.statistics.missing import uneven_missing_p
 from releases.statistics.paired_cases import CaseTable, PairedEstimate, paired_estimate
 from releases.statistics.verdicts import PASSING, Verdict, is_sufficient, verdict_of
@@ -44,9 +46,7 @@ def judge_node(
     """Judge one node against the margin; ValueError naming the field when the count is wrong."""
     unshared = inputs.count("n_unshared", n_unshared)
     d, clusters = table.observed_deltas()
-    estimate = paired_estimate(
-        d, clusters, is_plain=table.is_plain, margin=margin, confidence=confidence
-    )
+    estimate = _estimate(table, d, clusters, margin, confidence)
     verdict, doubt = _verdict_with_missing(table, estimate, margin, confidence)
     shared = len(table.candidate)
     if unshared and shared < MIN_SHARED_SHARE * (shared + unshared):
@@ -62,9 +62,28 @@ def judge_node(
     )
 
 
+def _estimate(
+    table: CaseTable,
+    d: Floats,
+    clusters: Sequence[Hashable] | None,
+    margin: float,
+    confidence: float,
+) -> PairedEstimate:
+    return paired_estimate(
+        d,
+        clusters,
+        is_plain=table.is_plain,
+        margin=margin,
+        confidence=confidence,
+        largest=table.largest,
+    )
+
+
 def _verdict_with_missing(
     table: CaseTable, estimate: PairedEstimate, margin: float, confidence: float
 ) -> tuple[Verdict, str | None]:
+    if _is_crossed(estimate):
+        return Verdict.INVALID, "the difference changed while the run went on"
     verdict = _plain_verdict(estimate, margin)
     doubt = _doubt_of_missing(table)
     n_missing = len(table.candidate) - estimate.n
@@ -72,14 +91,17 @@ def _verdict_with_missing(
         return verdict, None
     worst, best, clusters = table.imputed_deltas()
     for d in (worst, best):
-        imputed = paired_estimate(
-            d, clusters, is_plain=table.is_plain, margin=margin, confidence=confidence
-        )
-        if _plain_verdict(imputed, margin) != verdict:
+        imputed = _estimate(table, d, clusters, margin, confidence)
+        if _is_crossed(imputed) or _plain_verdict(imputed, margin) != verdict:
             return Verdict.INCONCLUSIVE, doubt or f"{_missing_words(n_missing)} could change it"
     if doubt and verdict in PASSING:
         return Verdict.INCONCLUSIVE, doubt
     return verdict, doubt
+
+
+def _is_crossed(estimate: PairedEstimate) -> bool:
+    """Whether looks at different times exclude each other, so that no one difference fits all."""
+    return estimate.lo is not None and estimate.hi is not None and estimate.lo > estimate.hi
 
 
 def _plain_verdict(estimate: PairedEstimate, margin: float) -> Verdict:

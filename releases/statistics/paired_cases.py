@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from releases.statistics import inputs, missing, tango
+from releases.statistics.betting_sequence import bounded_sequence
 from releases.statistics.cr2 import DELTA_GUARD, ClusteredMean, clustered_mean
 from releases.statistics.inputs import Floats
 
@@ -18,6 +19,8 @@ class Method(enum.StrEnum):
     """Score interval: one pass/fail sample a case and arm, no clusters."""
     CR2 = "cr2"
     """Cluster-robust t interval with the sparse guard: everything else."""
+    ANYTIME = "anytime"
+    """Betting interval of a run that was stopped by looking at it: valid at every look."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +92,10 @@ class CaseTable:
     """Label a case; None when no case names one."""
     is_plain: bool
     """Whether every arm gave one pass/fail sample and no case names a cluster."""
+    largest: int | None = None
+    """Of a run that was stopped by looking at it: the cases of the whole suite's largest cluster.
+    The cases then come in the random order they were drawn in, clusters whole. None: of any
+    other."""
 
     def is_observed(self) -> np.ndarray:
         """Return which cases both arms answered, shape (n,)."""
@@ -108,6 +115,8 @@ class CaseTable:
 
     def imputed_deltas(self) -> tuple[Floats, Floats, tuple[Hashable, ...] | None]:
         """Return all differences with missing scores worst and best, and their clusters."""
+        if self.largest is not None:
+            return *self._imputed_in_order(), self.clusters
         no_ours, no_theirs, no_score = self._missing()
         lows, highs = missing.missing_deltas(
             self.baseline[no_ours], self.candidate[no_theirs], int(np.sum(no_score))
@@ -117,6 +126,12 @@ class CaseTable:
             for group in (no_ours, no_theirs, no_score):
                 clusters += self._clusters(group) or ()
         return np.append(d, lows), np.append(d, highs), clusters
+
+    def _imputed_in_order(self) -> tuple[Floats, Floats]:
+        ours, theirs = self.candidate, self.baseline
+        worst = np.nan_to_num(ours, nan=0.0) - np.nan_to_num(theirs, nan=1.0)
+        best = np.nan_to_num(ours, nan=1.0) - np.nan_to_num(theirs, nan=0.0)
+        return worst, best
 
     def n_missing(self) -> tuple[int, int]:
         """Return the cases that only the candidate and that only the baseline is missing."""
@@ -133,8 +148,11 @@ class CaseTable:
         return tuple(self.clusters[i] for i in np.flatnonzero(kept))
 
 
-def case_table(node: str, cases: Sequence[PairedCase]) -> CaseTable:
-    """Average each case's samples; ValueError naming node, case and field when one is wrong."""
+def case_table(node: str, cases: Sequence[PairedCase], largest: int | None = None) -> CaseTable:
+    """Average each case's samples; ValueError naming node, case and field when one is wrong.
+
+    `largest` is that of a run which was stopped by looking at it, whose order `cases` have.
+    """
     seen: set[str] = set()
     for case in cases:
         if case.case_id in seen:
@@ -148,6 +166,7 @@ def case_table(node: str, cases: Sequence[PairedCase]) -> CaseTable:
         baseline=_means(theirs),
         clusters=tuple(case.cluster for case in cases) if has_clusters else None,
         is_plain=not has_clusters and all(map(_is_plain, ours + theirs)),
+        largest=largest,
     )
 
 
@@ -158,14 +177,18 @@ def paired_estimate(
     is_plain: bool,
     margin: float,
     confidence: float,
+    largest: int | None = None,
 ) -> PairedEstimate:
     """Return the estimate from differences of shape (n,): Tango's when plain, else CR2's.
 
     Without a difference every number is None. `margin` and the differences are in score units.
+    With `largest` they are those of a stopped run in their order: the interval is anytime-valid.
     """
     if len(d) == 0:
         return NOTHING
     robust = clustered_mean(d, clusters, guard=DELTA_GUARD, confidence=confidence)
+    if largest is not None:
+        return _anytime(robust, d, clusters, largest, margin, confidence)
     if is_plain:
         return _by_tango(robust, d, margin, confidence)
     return PairedEstimate(
@@ -198,6 +221,33 @@ def _by_tango(robust: ClusteredMean, d: Floats, margin: float, confidence: float
         p_noninferior=tango.tango_p_above(b, c, n, -margin),
         p_worse=tango.tango_p_below(b, c, n, 0.0),
         p_regression=tango.tango_p_below(b, c, n, -margin),
+    )
+
+
+def _anytime(
+    robust: ClusteredMean,
+    d: Floats,
+    clusters: Sequence[Hashable] | None,
+    largest: int,
+    margin: float,
+    confidence: float,
+) -> PairedEstimate:
+    """By hedged betting over every look; its p-values are always valid and one-sided."""
+    found = bounded_sequence((d + 1) / 2, clusters, largest, confidence, running=True)
+    ends, middle, edge = found.interval, 0.5, (1 - margin) / 2
+    return PairedEstimate(
+        method=Method.ANYTIME,
+        n=robust.n,
+        n_clusters=robust.n_clusters,
+        delta=robust.mean,
+        se=robust.se,
+        lo=2 * ends.lo - 1,
+        hi=2 * ends.hi - 1,
+        # Each of the two bets has half of the wealth: what one of them alone proves is twice that.
+        p_better=found.p_above(middle) / 2,
+        p_noninferior=found.p_above(edge) / 2,
+        p_worse=found.p_below(middle) / 2,
+        p_regression=found.p_below(edge) / 2,
     )
 
 

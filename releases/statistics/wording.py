@@ -39,6 +39,8 @@ class ComparedFacts:
     """Why the verdict is weaker than the interval, as a clause; None when it is not."""
     note: str | None = None
     """Where the numbers come from when they are not the scores alone; None when they are."""
+    is_anytime: bool = False
+    """Whether the interval is that of a run which was stopped by looking at it."""
 
 
 def comparison_sentence(facts: ComparedFacts, action: str | None = None) -> str:
@@ -94,7 +96,8 @@ def _numbers(facts: ComparedFacts) -> str:
     if facts.delta is None or facts.lo is None or facts.hi is None:
         raise ValueError(f"lo: the verdict {facts.verdict} of {facts.name} needs an interval")
     counted = "" if facts.verdict == Verdict.INCONCLUSIVE else f", {_cases(facts.n)}"
-    interval = f"{_level(facts.confidence)} CI {points(facts.lo)}..{points(facts.hi)}"
+    kind = "anytime CI" if facts.is_anytime else "CI"
+    interval = f"{_level(facts.confidence)} {kind} {points(facts.lo)}..{points(facts.hi)}"
     return f"{points(facts.delta)} pts ({interval}{counted})"
 
 
