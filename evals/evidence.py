@@ -11,7 +11,7 @@ from uuid import UUID
 from evals import judge_evidence, past
 from evals.models import Comparison, Run, SuiteVersion
 from evals.selectors import health, judges, method_inputs, runs, scores, suites, tries
-from evals.selectors.comparisons import comparison_with_id
+from evals.selectors.comparisons import comparison_with_id, nodes_of
 from evals.selectors.judged import JudgeUse
 from evals.services import comparisons
 from infra.errors import DomainError, NotFound
@@ -175,8 +175,8 @@ def _floor(asked: _Asked) -> Gathered:
 
 
 def _against_baseline(asked: _Asked) -> Gathered:
-    candidate = _run_of(asked, asked.checkpoint)
     baseline = _run_of(asked, _baseline(asked))
+    candidate = _run_of(asked, asked.checkpoint, against=baseline)
     margin = float(asked.gate.options.get("margin", 0.0))
     made = _compared(asked, candidate, baseline, margin)
     observed = {
@@ -191,6 +191,7 @@ def _against_baseline(asked: _Asked) -> Gathered:
         "n_errored": made.n_errored,
         "anchor": None,
         "imported": _imported(candidate, baseline),
+        **_looked_at(asked, made),
     }
     inputs = {"baseline": baseline.checkpoint.checkpoint_digest}
     anchor = asked.gate.options.get("anchor")
@@ -207,6 +208,13 @@ def _against_baseline(asked: _Asked) -> Gathered:
     return observed, inputs, f"/console/comparisons/{made.pk}/"
 
 
+def _looked_at(asked: _Asked, made: Comparison) -> dict[str, Any]:
+    """The confidence of intervals that pay for looks at the run; nothing for any other run."""
+    if made.confidence == asked.confidence:
+        return {}
+    return {"confidence": made.confidence}
+
+
 def _fresh(asked: _Asked) -> Gathered:
     suite = asked.version.suite
     return {"review_by": suite.review_by.isoformat()}, {}, f"/console/suites/{suite.name}/"
@@ -220,22 +228,6 @@ _GATHERERS = {
 }
 
 
-def nodes_of(comparison: Comparison) -> dict[str, dict[str, Any]]:
-    """The comparison's nodes as gates read them: verdicts uncorrected, adjusted p beside them."""
-    kept = (
-        "n n_clusters n_missing n_unshared delta lo hi p_better p_regression p_worse mde "
-        "cases_to_settle is_hopeless verdict corrected_verdict doubt sentence"
-    ).split()
-    return {
-        node["node"]: {
-            **{name: node[name] for name in kept},
-            "adjusted_p_regression": node["p_regression_holm"],
-            "adjusted_p_worse": node["p_worse_holm"],
-        }
-        for node in comparison.nodes
-    }
-
-
 def _compared(asked: _Asked, candidate: Run, baseline: Run, margin: float) -> Comparison:
     return comparisons.compare(
         candidate_run=candidate,
@@ -245,9 +237,12 @@ def _compared(asked: _Asked, candidate: Run, baseline: Run, margin: float) -> Co
     )
 
 
-def _run_of(asked: _Asked, checkpoint: Checkpoint) -> Run:
-    """The checkpoint's newest completed run on the version; _NotYet with the command to type."""
-    run = _completed(asked, checkpoint, imported=asked.allows_imported)
+def _run_of(asked: _Asked, checkpoint: Checkpoint, against: Run | None = None) -> Run:
+    """The checkpoint's newest run on the version that is evidence: see `runs.completed`.
+
+    _NotYet with the command to type.
+    """
+    run = _completed(asked, checkpoint, imported=asked.allows_imported, against=against)
     if run is not None:
         return run
     going = runs.newest_open(asked.version, checkpoint.pk)
@@ -261,10 +256,13 @@ def _run_of(asked: _Asked, checkpoint: Checkpoint) -> Run:
     raise _NotYet(sentence, asked.inputs)
 
 
-def _completed(asked: _Asked, checkpoint: Checkpoint, *, imported: bool) -> Run | None:
+def _completed(
+    asked: _Asked, checkpoint: Checkpoint, *, imported: bool, against: Run | None = None
+) -> Run | None:
+    options: dict[str, Any] = {"imported": imported, "against": against}
     if asked.then is not None:
-        return past.run_then(asked.version, checkpoint, asked.then, imported=imported)
-    return runs.newest_completed(asked.version, checkpoint.pk, imported=imported)
+        return past.run_then(asked.version, checkpoint, asked.then, **options)
+    return runs.newest_completed(asked.version, checkpoint.pk, **options)
 
 
 def _none_completed(asked: _Asked, checkpoint: Checkpoint) -> str:
@@ -274,6 +272,12 @@ def _none_completed(asked: _Asked, checkpoint: Checkpoint) -> str:
             f"{checkpoint.name} has only an imported run on {asked.version}, and imported evidence "
             f"does not admit here: start one with {start}, or set `allow_imported: true` on the "
             "gate."
+        )
+    partial = runs.newest_partial(asked.version, checkpoint.pk)
+    if partial is not None and asked.then is None:
+        return (
+            f"{checkpoint.name} has only a partial run on {asked.version}, and partial runs are no "
+            f"evidence here ({partial.ended_because.rstrip('.')}): start one with {start}."
         )
     return f"{checkpoint.name} has no completed run on {asked.version}: start one with {start}."
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -35,9 +35,49 @@ def ordered_items(case_ids: Sequence[str], repeats: int, seed: int) -> list[Item
 
 
 def _rank(item: Item, seed: int) -> bytes:
-    return hashlib.blake2b(
-        f"{seed}\x00{item.repeat}\x00{item.case_id}".encode(), digest_size=16
-    ).digest()
+    return _digest(f"{seed}\x00{item.repeat}\x00{item.case_id}")
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+
+
+def ordered_units(cases: Iterable[tuple[str, str]], seed: str) -> list[tuple[str, ...]]:
+    """The (case id, cluster) pairs as units, shuffled by the seed.
+
+    A unit is the case ids of a cluster, or of one case that names none ("").
+    """
+    units: dict[tuple[str, str], list[str]] = {}
+    for case_id, cluster in cases:
+        units.setdefault(("cluster", cluster) if cluster else ("case", case_id), []).append(case_id)
+    ranked = sorted(units, key=lambda key: _digest(f"{seed}\x00{key[0]}\x00{key[1]}"))
+    return [tuple(sorted(units[key])) for key in ranked]
+
+
+def dealt(units: Sequence[tuple[str, ...]], n_parts: int) -> list[list[tuple[str, ...]]]:
+    """The units dealt out in turn, so that the parts go through the order side by side."""
+    return [list(units[part::n_parts]) for part in range(n_parts)]
+
+
+def unit_items(units: Sequence[tuple[str, ...]], repeats: int) -> list[Item]:
+    """Every (case, repeat) of the units, each unit whole."""
+    return [
+        Item(case_id=case, repeat=repeat)
+        for unit in units
+        for case in unit
+        for repeat in range(repeats)
+    ]
+
+
+def unit_slices(parts: Sequence[Sequence[tuple[str, ...]]], repeats: int) -> list[Slice]:
+    """The positions of each part in the order of all of them; none is empty, no unit is cut."""
+    found, first = [], 0
+    for part in parts:
+        end = first + repeats * sum(len(unit) for unit in part)
+        if first < end:
+            found.append(Slice(first=first, last=end - 1))
+        first = end
+    return found
 
 
 def slices(n_items: int, n_slices: int) -> list[Slice]:

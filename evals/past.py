@@ -33,11 +33,16 @@ def version_then(reference: str, then: datetime) -> SuiteVersion:
 
 
 def run_then(
-    version: SuiteVersion, checkpoint: Checkpoint, then: datetime, *, imported: bool = True
+    version: SuiteVersion,
+    checkpoint: Checkpoint,
+    then: datetime,
+    *,
+    imported: bool = True,
+    against: Run | None = None,
 ) -> Run | None:
-    """The newest run of the checkpoint that had completed by that moment."""
+    """The newest run of the checkpoint that was evidence by that moment: see `runs.completed`."""
     return (
-        runs.completed(imported=imported)
+        runs.completed(imported=imported, against=against)
         .filter(version=version, checkpoint_id=checkpoint.pk, finished_at__lte=then)
         .first()
     )

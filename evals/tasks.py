@@ -6,7 +6,7 @@ from uuid import UUID
 
 from celery import shared_task
 
-from evals.runner import judging, leases, leftovers, shards
+from evals.runner import early_stops, judging, leases, leftovers, shards
 from evals.services import frontier, health, run_sets, uploads
 
 
@@ -34,6 +34,12 @@ def sweep() -> None:
 def drop_uploads() -> None:
     """Drop files that nobody said were to be imported."""
     uploads.drop_old()
+
+
+@shared_task(name="evals.look_at_early_stops")
+def look_at_early_stops() -> None:
+    """Stop the runs of which every component is settled."""
+    early_stops.look_at_all()
 
 
 @shared_task(name="evals.report_run_sets")

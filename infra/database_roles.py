@@ -32,6 +32,7 @@ WRITTEN_ONCE = frozenset(
         "eval_result",
         "eval_metric",
         "eval_run_scores",
+        "eval_early_stop",
         "case_audit",
         "suite_health",
         "size_frontier",

@@ -259,6 +259,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(seconds=2),
         "options": {"expires": 10},
     },
+    "evals.look_at_early_stops": {
+        "task": "evals.look_at_early_stops",
+        "schedule": timedelta(seconds=2),
+        "options": {"expires": 4},
+    },
     "evals.report_run_sets": {"task": "evals.report_run_sets", "schedule": timedelta(seconds=5)},
     "evals.measure": {
         "task": "evals.measure",

@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 from evals import outputs
 from evals.api.parameters import SUITE_NAME, suite_reference
 from evals.caps import MOST, MOST_SECONDS, Caps
-from evals.models import Metric, PaceChange, Result, Run
+from evals.models import EarlyStop, Metric, PaceChange, Result, Run
 from evals.selectors import runs, suites
 from evals.services import runs as services
 from evals.states import ResultState, RunSource, RunState
@@ -49,6 +49,12 @@ class RunIn(serializers.Serializer):
     caps = CapsIn(required=False)
     max_retries = serializers.IntegerField(
         min_value=0, max_value=services.MOST_RETRIES, required=False, allow_null=True
+    )
+    stop_early_against = serializers.UUIDField(
+        required=False, help_text="End once every component is settled against this completed run."
+    )
+    stop_margin = serializers.FloatField(
+        min_value=0, max_value=1, required=False, help_text="Of that: a share of 1; left out: 0.02."
     )
 
 
@@ -84,6 +90,8 @@ class RunOut(serializers.ModelSerializer):
             "most_seconds",
             "paused_at",
             "ended_because",
+            "stop_early_against",
+            "stop_margin",
             "regraded_from",
         )
         read_only_fields = fields
@@ -137,20 +145,49 @@ class OriginOut(serializers.Serializer):
     not_expressible = serializers.ListField(child=serializers.CharField())
 
 
+class StopNodeOut(serializers.Serializer):
+    """A component when the run was settled; null: too small to judge."""
+
+    node = serializers.CharField(allow_blank=True)
+    n = serializers.IntegerField(allow_null=True)
+    n_units = serializers.IntegerField(allow_null=True)
+    delta = serializers.FloatField(allow_null=True)
+    lo = serializers.FloatField(allow_null=True)
+    hi = serializers.FloatField(allow_null=True)
+    verdict = serializers.CharField()
+
+
+class EarlyStopOut(serializers.ModelSerializer):
+    """Why a run skips its rest: its running intervals, at 99% and valid at every look."""
+
+    nodes = StopNodeOut(many=True, read_only=True)
+
+    class Meta:
+        model = EarlyStop
+        fields = ("n_cases", "n_units", "n_units_in_all", "nodes", "sentence", "decided_at")
+        read_only_fields = fields
+
+
 class RunDetailOut(RunOut):
     """A run with its progress, and its means once it is completed."""
 
     progress = serializers.SerializerMethodField()
+    early_stop = serializers.SerializerMethodField()
     origin = serializers.SerializerMethodField()
     metrics = MetricOut(many=True, read_only=True)
 
     class Meta(RunOut.Meta):
-        fields = (*RunOut.Meta.fields, "progress", "origin", "metrics")
+        fields = (*RunOut.Meta.fields, "progress", "early_stop", "origin", "metrics")
         read_only_fields = fields
 
     @extend_schema_field(ProgressOut)
     def get_progress(self, run: Run) -> Any:
         return ProgressOut(runs.progress(run)).data
+
+    @extend_schema_field(EarlyStopOut(allow_null=True))
+    def get_early_stop(self, run: Run) -> Any:
+        decided = getattr(run, "early_stop", None)
+        return None if decided is None else EarlyStopOut(decided).data
 
     @extend_schema_field(OriginOut(allow_null=True))
     def get_origin(self, run: Run) -> Any:
@@ -234,6 +271,8 @@ class Runs(ListAPIView):
         version = suites.version_named(data.pop("suite"))
         checkpoint = checkpoint_named(data.pop("checkpoint"))
         data["caps"] = Caps(**data.pop("caps", {}))
+        if "stop_early_against" in data:
+            data["stop_early_against"] = runs.run_with_id(data["stop_early_against"])
         run = services.start_run(
             actor=actor_of(request), version=version, checkpoint=checkpoint, **data
         )

@@ -9,10 +9,13 @@ from typing import Any
 from django import forms
 
 from evals.caps import MOST, MOST_SECONDS, Caps
-from evals.models import Suite, SuiteVersion
+from evals.models import Run, Suite, SuiteVersion
+from evals.selectors import runs
 from evals.states import AuditFinding, VersionState
 from infra.console.fields import WhyForm, day_field, reason_field, text_field
 from releases.models import Checkpoint
+
+NEWEST_RUNS = 100
 
 
 def published_versions() -> Any:
@@ -23,6 +26,13 @@ def published_versions() -> Any:
 
 def runnable_checkpoints() -> Any:
     return Checkpoint.objects.order_by("-registered_at")
+
+
+class RunChoice(forms.ModelChoiceField):
+    """A run by what it was and when."""
+
+    def label_from_instance(self, run: Run) -> str:
+        return f"{run.checkpoint.name} on {run.version}, {run.created_at:%Y-%m-%d %H:%M}"
 
 
 class StartRun(forms.Form):
@@ -49,10 +59,32 @@ class StartRun(forms.Form):
         label="Seconds at most", required=False, min_value=1, max_value=MOST_SECONDS
     )
 
+    stop_early_against = RunChoice(
+        Run.objects.none(),
+        label="Stop early against",
+        required=False,
+        empty_label="run to the end",
+        help_text="Ends once every component is settled against that run.",
+    )
+    stop_margin = forms.FloatField(
+        label="Margin in points for that",
+        required=False,
+        min_value=0,
+        max_value=100,
+        help_text="Empty: 2 points.",
+    )
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["version"].queryset = published_versions()  # type: ignore[attr-defined]
         self.fields["checkpoint"].queryset = runnable_checkpoints()  # type: ignore[attr-defined]
+        newest = runs.completed().values_list("pk", flat=True)[:NEWEST_RUNS]
+        choices = runs.completed().filter(pk__in=list(newest))
+        self.fields["stop_early_against"].queryset = choices  # type: ignore[attr-defined]
+
+    def clean_stop_margin(self) -> float | None:
+        margin = self.cleaned_data["stop_margin"]
+        return None if margin is None else margin / 100
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}

@@ -39,9 +39,9 @@ def versions_of(suite: Suite) -> QuerySet[SuiteVersion]:
 
 
 def scoreboard(version: SuiteVersion, most: int = 6) -> Scoreboard:
-    """At most `most` checkpoints, the newest runs first."""
+    """At most `most` checkpoints, the newest runs that asked every case first."""
     newest = (
-        Run.objects.filter(version=version, state=RunState.COMPLETED.value)
+        Run.objects.filter(version=version, state=RunState.COMPLETED.value, ended_because="")
         .order_by("checkpoint_id", "-created_at")
         .distinct("checkpoint_id")
     )

@@ -89,6 +89,7 @@ class RunPage(Page):
             "lines": score_lines([self.run], self.run.version.suite.name),
             "regrade_cost": self._regrade_cost() if may else None,
             "caps": _caps_shown(self.run),
+            "early_stop": getattr(self.run, "early_stop", None),
             "results": page,
             "answers": [(row, outputs.unpack(row.output)) for row in page],
             "state": wanted,

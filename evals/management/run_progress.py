@@ -15,6 +15,7 @@ from evals.selectors import runs
 from evals.selectors.runs import Progress, StatedBeside
 from evals.states import RunState
 from infra.errors import InvalidMove
+from releases.statistics.wording import points
 
 POLL_S = 0.5
 # Where nobody watches a live line, a log gets one this often.
@@ -68,6 +69,14 @@ def progress_line(now: Progress) -> str:
     if now.skipped:
         parts.append(f"{now.skipped} skipped: {now.ended_because}")
     return ", ".join(parts)
+
+
+def stop_line(node: dict[str, Any]) -> str:
+    """`-12.3 pts (99% anytime -20.1..-2.2), 104 cases: regression`."""
+    if node["lo"] is None:
+        return "too few cases to judge"
+    delta, lo, hi = (points(node[name]) for name in ("delta", "lo", "hi"))
+    return f"{delta} pts (99% anytime {lo}..{hi}), {node['n']} cases: {node['verdict']}"
 
 
 def stated_line(metric: StatedBeside) -> str:

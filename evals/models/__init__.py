@@ -11,7 +11,7 @@ from evals.models.judges import (
 )
 from evals.models.pace import PaceChange
 from evals.models.run_sets import RunSet, RunSetReport
-from evals.models.runs import Comparison, Metric, Result, Run, RunScores, Shard
+from evals.models.runs import Comparison, EarlyStop, Metric, Result, Run, RunScores, Shard
 from evals.models.suites import Case, Suite, SuiteVersion
 from evals.models.uploads import Upload
 
@@ -20,6 +20,7 @@ __all__ = [
     "Case",
     "CaseAudit",
     "Comparison",
+    "EarlyStop",
     "Judge",
     "JudgeVerdict",
     "JudgeVersion",

@@ -81,6 +81,15 @@ class Run(models.Model):
         blank=True, help_text="Why the rest was skipped; empty when every case was asked."
     )
 
+    stop_early_against = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="+",
+        help_text="Ends once every node is settled against this completed run.",
+    )
+    stop_margin = models.FloatField(null=True, help_text="Of that: a share of 1.")
+
     class Meta:
         db_table = "eval_run"
         ordering = ["-created_at"]
@@ -116,6 +125,12 @@ class Run(models.Model):
                 condition=Q(regraded_from__isnull=False) | ~Q(source="regraded"),
                 name="eval_run_regraded_from",
                 violation_error_message="A re-graded run names the run whose outputs it grades.",
+            ),
+            models.CheckConstraint(
+                condition=Q(stop_early_against__isnull=True, stop_margin__isnull=True)
+                | Q(stop_early_against__isnull=False, stop_margin__gte=0, stop_margin__lte=1),
+                name="eval_run_stop_margin",
+                violation_error_message="A run that may stop early has a margin of 0 to 1.",
             ),
         ]
         triggers = [lifecycle("eval_run", RUN_TRANSITIONS), kept("eval_run")]
@@ -246,6 +261,29 @@ class RunScores(models.Model):
 
     def __str__(self) -> str:
         return f"scores of {self.run_id}"
+
+
+class EarlyStop(models.Model):
+    """Why a run may end before its last case: what every node had shown after so many units."""
+
+    run = models.OneToOneField(
+        Run, on_delete=models.PROTECT, primary_key=True, related_name="early_stop"
+    )
+    n_units = models.PositiveIntegerField(help_text="Units of the run's order that decided it.")
+    n_units_in_all = models.PositiveIntegerField()
+    n_cases = models.PositiveIntegerField(help_text="Cases of the deciding units.")
+    nodes = models.JSONField(
+        help_text="[{node, n, n_units, delta, lo, hi, verdict}]; null where there is too little."
+    )
+    sentence = models.TextField()
+    decided_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "eval_early_stop"
+        triggers = immutable("eval_early_stop")
+
+    def __str__(self) -> str:
+        return f"{self.run_id} after {self.n_cases} cases"
 
 
 class Comparison(models.Model):

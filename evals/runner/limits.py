@@ -1,4 +1,4 @@
-"""What a shard may still ask: its run's caps, and whether somebody paused it.
+"""What a shard may still ask: its run's caps, whether it is settled, whether somebody paused it.
 
 `admits` is asked before each call and `settle` told after each result, both on the thread of the
 calls; `look` runs on the database's thread. Nothing here ends a call in flight: what was paid for
@@ -20,7 +20,7 @@ from infra import clock
 
 
 class Limits:
-    """Admits calls until a cap is reached or the run is paused; then never again."""
+    """Admits calls until a cap is reached, or the run is settled or paused; then never again."""
 
     def __init__(
         self,
@@ -74,22 +74,27 @@ class Limits:
         return ""
 
     def look(self, run_id: UUID) -> None:
-        """See whether the run was paused meanwhile; a database call."""
-        state = Run.objects.filter(pk=run_id).values_list("state", flat=True).first()
+        """See whether the run was paused, or is settled; a database call."""
+        row = Run.objects.filter(pk=run_id).values_list("state", "early_stop__sentence").first()
+        state, settled = row or ("", None)
         if state == RunState.PAUSED.value:
             self.is_paused = True
+        self.because = self.because or settled or ""
 
 
 def limits_of(run: Run) -> Limits:
     """As the run's recorded results leave them."""
     caps = runs.caps_of(run)
     spent = runs.spent(run) if caps.is_spending else None
-    return Limits(
+    limits = Limits(
         caps=caps,
         spent=spent,
         seconds_left=_seconds_left(run, clock.now()),
-        because=run.ended_because,
+        # A re-grade of a partial run is told why that one ended; its own work is not over.
+        because="" if run.regraded_from_id else run.ended_because,
     )
+    limits.look(run.pk)
+    return limits
 
 
 def _seconds_left(run: Run, now: datetime) -> float | None:

@@ -13,7 +13,7 @@ from evals.graders.contract import GradedCase, Policy
 from evals.models import Case, JudgeVersion, Result, Run
 from evals.runner.leases import Lease
 from evals.runner.regrading import stored_body
-from evals.selectors import judges, model_endpoints, suites
+from evals.selectors import judges, model_endpoints, run_orders, suites
 from evals.selectors.model_endpoints import ModelEndpoint
 from infra import clock
 from infra.errors import InvalidMove
@@ -145,7 +145,7 @@ class MissingCalls(Sequence[Call]):
 
 def _missing_calls(run: Run, lease: Lease, known: Mapping[str, JudgeVersion]) -> MissingCalls:
     pks = dict(run.version.cases.values_list("case_id", "pk"))
-    order = ordering.ordered_items(list(pks), run.repeats, run.seed)
+    order = run_orders.items_of(run)
     recorded = set(Result.objects.filter(run=run).values_list("case_id", "repeat"))
     items = ((pks[item.case_id], item.repeat) for item in order[lease.first : lease.last + 1])
     return MissingCalls(run, [item for item in items if item not in recorded], known)

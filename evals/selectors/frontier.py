@@ -16,9 +16,12 @@ MOST_CHECKPOINTS = 12
 
 
 def runs_on(version: SuiteVersion) -> list[Run]:
-    """The newest completed run of each checkpoint on the version, at most twelve, newest first."""
+    """The newest completed run of each checkpoint on the version, at most twelve, newest first.
+
+    Partial runs, whose cases are not those of the others, are left out.
+    """
     newest = (
-        Run.objects.filter(version=version, state=RunState.COMPLETED.value)
+        Run.objects.filter(version=version, state=RunState.COMPLETED.value, ended_because="")
         .order_by("checkpoint_id", "-created_at")
         .distinct("checkpoint_id")
         .select_related("checkpoint__family", "version__suite")

@@ -92,8 +92,11 @@ def runs_of(found: SizeClass) -> list[Run]:
 
 
 def _counted() -> Any:
-    """Completed runs of our own; what another tool measured proves nothing of this suite."""
-    return Run.objects.filter(state=RunState.COMPLETED.value).exclude(
+    """Completed runs of our own that asked every case.
+
+    What another tool measured proves nothing of this suite.
+    """
+    return Run.objects.filter(state=RunState.COMPLETED.value, ended_because="").exclude(
         source=RunSource.IMPORTED.value
     )
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from evals import components
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from releases.statistics.paired_cases import PairedCase
 
 TANGO = "tango"
+ANYTIME = "anytime"
 
 
 def mean_inputs(run: Run, confidence: float) -> dict[str, MethodInput]:
@@ -57,6 +58,8 @@ def comparison_inputs(comparison: Comparison) -> dict[str, MethodInput]:
         both = [case for case in pairs.cases(node) if case.candidate and case.baseline]
         if both:
             found[node] = _paired_input(comparison, node, methods[node], both)
+            if methods[node] == ANYTIME:
+                found[node] = _anytime_input(found[node], pairs.largest(node))
     return found
 
 
@@ -94,16 +97,29 @@ def _paired_input(
     )
 
 
+def _anytime_input(plain: MethodInput, largest: int | None) -> MethodInput:
+    """The same differences, in the order of the looks that stopped the run."""
+    given = {name: value for name, value in plain.given.items() if name != "margin"}
+    return replace(
+        plain,
+        method="paired_delta_sequence",
+        given={**given, "largest": largest, "running": True},
+        fields=INTERVAL,
+    )
+
+
 def whole_comparison_input(comparison: Comparison) -> MethodInput:
     """`compare_nodes` of the whole comparison: every number of every node, Holm included."""
     pairs = comparisons.paired(comparison.candidate, comparison.baseline)
-    given: Mapping[str, Any] = {
+    given: dict[str, Any] = {
         "nodes": {node: [asdict(case) for case in pairs.cases(node)] for node in pairs.nodes},
         "suite_name": comparison.candidate.version.suite.name,
         "margin": comparison.margin,
         "confidence": comparison.confidence,
         "n_unshared": pairs.n_unshared,
     }
+    if pairs.ranks is not None:
+        given["largest"] = {node: pairs.largest(node) for node in pairs.nodes}
     return MethodInput(
         name=components.ROOT, method="compare_nodes", given=given, fields={"nodes": "nodes"}
     )

@@ -12,7 +12,7 @@ from uuid import UUID
 from django.db.models import Count, Q, QuerySet, Sum
 
 from evals.caps import Caps, Spent
-from evals.models import PaceChange, Result, Run, SuiteVersion
+from evals.models import EarlyStop, PaceChange, Result, Run, SuiteVersion
 from evals.states import ResultState, RunSource, RunState
 from infra import clock
 from infra.errors import NotFound
@@ -62,7 +62,12 @@ class Progress:
 def runs(suite: str = "", checkpoint: str = "", state: str = "") -> QuerySet[Run]:
     """Newest first, of that suite, checkpoint and state when given."""
     found = Run.objects.select_related(
-        "version__suite", "checkpoint", "deployment", "regraded_from__version__suite"
+        "version__suite",
+        "checkpoint",
+        "deployment",
+        "regraded_from__version__suite",
+        "stop_early_against__checkpoint",
+        "early_stop",
     )
     if suite:
         found = found.filter(version__suite__name=suite)
@@ -80,20 +85,51 @@ def run_with_id(run_id: UUID) -> Run:
 
 
 def newest_completed(
-    version: SuiteVersion, checkpoint_id: UUID, *, imported: bool = True
+    version: SuiteVersion,
+    checkpoint_id: UUID,
+    *,
+    imported: bool = True,
+    against: Run | None = None,
 ) -> Run | None:
-    """The checkpoint's newest completed run on the version; None without one.
+    """The checkpoint's newest completed run on the version that is evidence; None without one.
 
-    `imported` False leaves out what another tool called and scored.
+    See `completed`.
     """
-    found = completed(imported=imported)
+    found = completed(imported=imported, against=against)
     return found.filter(version=version, checkpoint_id=checkpoint_id).first()
 
 
-def completed(*, imported: bool = True) -> QuerySet[Run]:
-    """Completed runs, newest first; `imported` False leaves imported ones out."""
-    found = runs(state=RunState.COMPLETED.value)
+def completed(*, imported: bool = True, against: Run | None = None) -> QuerySet[Run]:
+    """Completed runs that are evidence, newest first: those that asked every case.
+
+    Partial runs, which a cap ended, are none; a run that stopped early is evidence of the very
+    comparison that it stopped by, the one with `against`. `imported` False leaves out what another
+    tool called and scored.
+    """
+    counts = Q(ended_because="")
+    if against is not None:
+        counts |= Q(early_stop__isnull=False, stop_early_against=against)
+    found = runs(state=RunState.COMPLETED.value).filter(counts)
     return found if imported else found.exclude(_IMPORTED)
+
+
+def newest_partial(version: SuiteVersion, checkpoint_id: UUID) -> Run | None:
+    """The checkpoint's newest completed run on the version that ended before its last case."""
+    found = runs(state=RunState.COMPLETED.value).exclude(ended_because="")
+    return found.filter(version=version, checkpoint_id=checkpoint_id).first()
+
+
+def early_stop_of(run: Run) -> EarlyStop | None:
+    """What decided that the run skips its rest; None for a run that was asked to its end."""
+    return getattr(run, "early_stop", None) if run.ended_because else None
+
+
+def undecided() -> list[UUID]:
+    """Runs under way that may stop early and have not been told to."""
+    found = Run.objects.filter(
+        state=RunState.RUNNING.value, stop_early_against__isnull=False, early_stop__isnull=True
+    )
+    return list(found.order_by("created_at").values_list("pk", flat=True))
 
 
 def is_imported(run: Run) -> bool:
@@ -102,9 +138,14 @@ def is_imported(run: Run) -> bool:
     return root.source == RunSource.IMPORTED.value
 
 
-def completed_run(version: SuiteVersion, checkpoint: Checkpoint) -> Run:
-    """As newest_completed; NotFound with the command that would make one."""
-    run = newest_completed(version, checkpoint.pk)
+def completed_run(version: SuiteVersion, checkpoint: Checkpoint, against: Run | None = None) -> Run:
+    """As newest_completed, for a person's look: a partial run where there is no whole one.
+
+    What a partial run skipped is missing to its comparison. NotFound with the command that would
+    make a run.
+    """
+    run = newest_completed(version, checkpoint.pk, against=against)
+    run = run or newest_partial(version, checkpoint.pk)
     if run is None:
         message = (
             f"{checkpoint.name} has no completed run on {version}: start one with "

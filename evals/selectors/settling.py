@@ -60,7 +60,7 @@ def clears(floor: float, n: int, confidence: float) -> float | None:
 
 def _sizes(version: SuiteVersion) -> dict[str, tuple[int, int]]:
     """Cases and clusters of each node: as the newest completed run counted them, or as labelled."""
-    run = version.runs.filter(state=RunState.COMPLETED.value).first()
+    run = version.runs.filter(state=RunState.COMPLETED.value, ended_because="").first()
     if run is not None:
         rows = run.metrics.values_list("node", "n_cases", "n_missing", "n_clusters")
         return {node: (n + missing, clusters) for node, n, missing, clusters in rows}

@@ -42,6 +42,8 @@ class Uncompared:
     """Shared cases of the node without a score in at least one arm."""
     n_unmatched: int
     """Cases of the node that only one run has."""
+    n_beyond: int
+    """Shared cases of the node after those that decided an early stop."""
     n_shown: int
     lost: Sequence[LostCase]
 
@@ -58,9 +60,20 @@ def uncompared(comparison: Comparison, pairs: PairedRuns, node: str = "") -> Unc
         arms=[_arm(run) for run in arms],
         n_lost=len(names),
         n_unmatched=pairs.n_unshared[node],
+        n_beyond=pairs.n_beyond(node),
         n_shown=min(len(names), SHOWN_CASES),
         lost=[row for run in arms for row in _lost(run, names[:SHOWN_CASES])],
     )
+
+
+def partial_sentences(comparison: Comparison) -> list[str]:
+    """Of the compared runs that ended before their last case: which, and why."""
+    named = (("candidate", comparison.candidate), ("baseline", comparison.baseline))
+    return [
+        f"The {arm}'s run is partial. {run.ended_because}"
+        for arm, run in named
+        if run.ended_because
+    ]
 
 
 def n_states(run: Run) -> dict[str, int]:

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 
 from evals.formats.contract import sha256_of
-from evals.models import Comparison, Run
+from evals.models import Comparison, Run, SuiteVersion
 from evals.selectors import comparisons as reads
+from evals.selectors import runs
 from evals.states import RunState
 from infra import clock
 from infra.errors import InvalidInput, InvalidMove
 
 if TYPE_CHECKING:
+    from evals.selectors.comparisons import PairedRuns
     from releases.statistics.comparison import NodeComparison
 
 # Part of the digest: a change of the method makes every comparison anew.
@@ -34,23 +36,16 @@ def compare(
     """Candidate against baseline on every node of the suite; the kept one when it was made before.
 
     Both runs are completed and of one suite, graded alike; cases are the same by id and content.
+    A candidate that could stop early pays for its looks: see `interval_confidence`.
     """
     _check(candidate_run, baseline_run, margin, confidence)
     digest = _digest(candidate_run, baseline_run, margin, confidence)
     found = reads.comparisons().filter(input_digest=digest).first()
     if found is not None:
         return found
-    from releases.statistics.comparison import compare_tables  # SciPy: only where numbers are made
-
     pairs = reads.paired(candidate_run, baseline_run)
-    n_unshared = pairs.n_unshared
-    nodes = compare_tables(
-        {node: pairs.table(node) for node in pairs.nodes},
-        suite_name=candidate_run.version.suite.name,
-        margin=margin,
-        n_unshared=n_unshared,
-        confidence=confidence,
-    )
+    level = interval_confidence(candidate_run, confidence)
+    nodes = _nodes(pairs, candidate_run.version.suite.name, margin, level)
     with transaction.atomic():
         made, _ = Comparison.objects.get_or_create(
             input_digest=digest,
@@ -58,14 +53,44 @@ def compare(
                 "candidate": candidate_run,
                 "baseline": baseline_run,
                 "margin": margin,
-                "confidence": confidence,
-                "nodes": [_as_json(node) for node in nodes.values()],
-                "n_unmatched": n_unshared[""],
+                "confidence": level,
+                "nodes": nodes,
+                "n_unmatched": pairs.n_unshared[""],
                 "n_errored": pairs.n_errored,
                 "compared_at": clock.now(),
             },
         )
     return made
+
+
+def _nodes(
+    pairs: PairedRuns, suite_name: str, margin: float, confidence: float
+) -> list[dict[str, Any]]:
+    from releases.statistics.comparison import compare_tables  # SciPy: only where numbers are made
+
+    found = compare_tables(
+        {node: pairs.table(node) for node in pairs.nodes},
+        suite_name=suite_name,
+        margin=margin,
+        n_unshared=pairs.n_unshared,
+        confidence=confidence,
+    )
+    return [{**_as_json(node), "n_beyond": pairs.n_beyond(label)} for label, node in found.items()]
+
+
+def interval_confidence(run: Run, confidence: float) -> float:
+    """Of the intervals of a run's comparison, so that all in all the asked confidence is kept.
+
+    A run that may stop early spends a fifth of alpha on its looks: where they stopped it, the
+    interval is theirs (99% of 95%), else the one at the end has what is left (96% of 95%).
+    """
+    from releases.statistics import early_stop  # SciPy: only where numbers are made
+
+    if run.stop_early_against_id is None:
+        return confidence
+    stopped = runs.early_stop_of(run) is not None
+    level = early_stop.running_confidence if stopped else early_stop.final_confidence
+    return round(level(confidence), 12)
 
 
 def _check(candidate_run: Run, baseline_run: Run, margin: float, confidence: float) -> None:
@@ -79,7 +104,11 @@ def _check(candidate_run: Run, baseline_run: Run, margin: float, confidence: flo
         raise InvalidInput("bad_margin", f"margin is {margin}: write a share of 1, such as 0.05.")
     if not (math.isfinite(confidence) and 0.5 <= confidence < 1):
         raise InvalidInput("bad_confidence", f"confidence is {confidence}: write such as 0.95.")
-    ours, theirs = candidate_run.version, baseline_run.version
+    check_comparable(candidate_run.version, baseline_run.version)
+
+
+def check_comparable(ours: SuiteVersion, theirs: SuiteVersion) -> None:
+    """InvalidInput unless both are of one suite and graded alike."""
     if ours.suite_id != theirs.suite_id:
         message = f"{ours} and {theirs} are different suites: nothing can be paired."
         raise InvalidInput("different_suites", message)

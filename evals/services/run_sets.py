@@ -128,7 +128,7 @@ def _compared(made: RunSet, run: Run) -> run_set_reports.Compared | None:
         return None
     if run.state != "completed":
         return run_set_reports.Compared(run=run, problem=_why_not(run))
-    theirs = runs.newest_completed(run.version, baseline.pk) if baseline else None
+    theirs = _held_against(run, baseline)
     if theirs is None:
         lacks = (
             f"{baseline.name} has no completed run on {run.version}"
@@ -141,6 +141,16 @@ def _compared(made: RunSet, run: Run) -> run_set_reports.Compared | None:
     except DomainError as refusal:
         return run_set_reports.Compared(run=run, problem=refusal.message)
     return run_set_reports.Compared(run=run, baseline=theirs, comparison=found)
+
+
+def _held_against(run: Run, baseline: Checkpoint | None) -> Run | None:
+    """The baseline's run: the one that the run stopped by where it is the baseline's."""
+    if baseline is None:
+        return None
+    own = run.stop_early_against
+    if own is not None and own.checkpoint_id == baseline.pk:
+        return own
+    return runs.newest_completed(run.version, baseline.pk)
 
 
 def _why_not(run: Run) -> str:

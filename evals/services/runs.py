@@ -12,14 +12,14 @@ from celery import current_app
 from django.db import IntegrityError, transaction
 from django.db.models import Count
 
-from evals import ordering
 from evals.caps import Caps
 from evals.graders import external
 from evals.models import Metric, PaceChange, Result, Run, RunScores, RunSet, Shard, SuiteVersion
 from evals.pace_changes import PaceSeen
-from evals.selectors import model_endpoints, scores
+from evals.selectors import model_endpoints, run_orders, scores
 from evals.selectors.model_endpoints import ModelEndpoint
 from evals.selectors.runs import caps_of
+from evals.services import early_stops
 from evals.services.health import measure_later
 from evals.states import RUN_TRANSITIONS, RunState, ShardState, VersionState
 from infra import audit, clock
@@ -43,6 +43,11 @@ ITEMS_PER_SHARD = 2_000
 MOST_SHARDS = 2
 RUN_SHARD = "evals.run_shard"
 CAPS = tuple(field.name for field in fields(Caps))
+SAME_FOR_ONE_KEY = (
+    *("version_id", "checkpoint_id", "repeats", "seed"),
+    *("stop_early_against_id", "stop_margin"),
+    *CAPS,
+)
 # A queued shard is nudged again after this: its message may be lost.
 NUDGE_LASTS = timedelta(seconds=5)
 
@@ -59,21 +64,19 @@ def start_run(
     caps: Caps | None = None,
     run_set: RunSet | None = None,
     max_retries: int | None = None,
+    stop_early_against: Run | None = None,
+    stop_margin: float | None = None,
 ) -> Run:
     """A queued run of the checkpoint on the version; the one that exists for the same key.
 
-    Refused without an active deployment, on a draft, for a key that named another run, and while
-    nothing answers for a model that a grader asks.
+    With `stop_early_against` it ends once every node is settled against that completed run by
+    `stop_margin`, a share of 1. Refused without an active deployment, on a draft, for a key that
+    named another run, and while nothing answers for a model that a grader asks.
     """
     actor.must("start eval runs", *STARTERS, scope=Scope.RUN)
     caps = caps or Caps()
     _check_numbers(repeats, concurrency, seed, max_retries)
-    _check_caps(caps)
-    if version.state != VersionState.PUBLISHED.value:
-        message = f"{version} is a draft: publish it before running checkpoints on it."
-        raise InvalidMove("version_is_draft", message)
-    refuse_external(version)
-    _check_prices(caps, checkpoint, model_endpoints.endpoints_of(version))
+    _check_asked(version, checkpoint, caps)
     run = Run(
         version=version,
         checkpoint=checkpoint,
@@ -86,21 +89,38 @@ def start_run(
         created_at=clock.now(),
         run_set=run_set,
         max_retries=max_retries,
+        stop_early_against=stop_early_against,
+        stop_margin=early_stops.checked_margin(version, stop_early_against, stop_margin),
         **asdict(caps),
     )
-    found = _run_of_key(idempotency_key)
+    return _begun_once(actor, run)
+
+
+def _begun_once(actor: Actor, run: Run) -> Run:
+    """The run, begun; the one that the same key began before."""
+    found = _run_of_key(run.idempotency_key)
     if found is not None:
         return _same_run(found, run)
-    run.deployment = _deployment_of(checkpoint)
+    run.deployment = _deployment_of(run.checkpoint)
     try:
         _begin(actor, run)
     except IntegrityError:
         # Another start with this key came first.
-        found = _run_of_key(idempotency_key)
+        found = _run_of_key(run.idempotency_key)
         if found is None:
             raise
         return _same_run(found, run)
     return run
+
+
+def _check_asked(version: SuiteVersion, checkpoint: Checkpoint, caps: Caps) -> None:
+    """Refuse what could not be run, or not within its caps."""
+    _check_caps(caps)
+    if version.state != VersionState.PUBLISHED.value:
+        message = f"{version} is a draft: publish it before running checkpoints on it."
+        raise InvalidMove("version_is_draft", message)
+    refuse_external(version)
+    _check_prices(caps, checkpoint, model_endpoints.endpoints_of(version))
 
 
 def _begin(actor: Actor, run: Run) -> None:
@@ -260,7 +280,7 @@ def make_shards(run: Run) -> None:
     if caps_of(run).is_spending:
         # Only one process can say that the money is spent before the next call begins.
         n_shards = 1
-    for index, part in enumerate(ordering.slices(run.n_expected, n_shards)):
+    for index, part in enumerate(run_orders.slices_of(run, n_shards)):
         shard = Shard.objects.create(
             run=run,
             index=index,
@@ -278,7 +298,7 @@ def _run_of_key(idempotency_key: str) -> Run | None:
 
 
 def _same_run(found: Run, wanted: Run) -> Run:
-    for field in ("version_id", "checkpoint_id", "repeats", "seed", *CAPS):
+    for field in SAME_FOR_ONE_KEY:
         if getattr(found, field) != getattr(wanted, field):
             message = (
                 f"The key {found.idempotency_key!r} started run {found.pk} ({found}), which "

@@ -37,10 +37,16 @@ class Finding:
 
 
 def terms_of(gate: Gate, observed: Mapping[str, Any], margin: float) -> Terms:
-    """What the nodes are judged against."""
+    """What the nodes are judged against.
+
+    Intervals of a run that was looked at while it went on have a confidence of their own.
+    """
+    asked = float(gate.options.get("confidence", options.DEFAULT_CONFIDENCE))
+    own = reading.number(observed, "confidence") if "confidence" in observed else asked
     return Terms(
         margin=margin,
-        confidence=float(gate.options.get("confidence", options.DEFAULT_CONFIDENCE)),
+        # Evidence may be stricter than the gate asks, never laxer.
+        confidence=max(asked, own),
         suite=suites.suite_name(observed),
     )
 

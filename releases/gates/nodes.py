@@ -135,5 +135,6 @@ def _compared(node: Mapping[str, Any], label: str, verdict: Verdict, terms: Term
         is_hopeless=node.get("is_hopeless") is True,
         doubt=doubt if isinstance(doubt, str) and doubt else None,
         note=note if isinstance(note, str) and note else None,
+        is_anytime=node.get("is_anytime") is True,
     )
     return ComparedNode(label=label, verdict=verdict, facts=facts)

@@ -9,11 +9,16 @@ from releases.statistics import inputs
 from releases.statistics.inputs import Floats
 from releases.statistics.missing import uneven_missing_p
 from releases.statistics.paired_cases import CaseTable, PairedEstimate, paired_estimate
-from releases.statistics.verdicts import PASSING, Verdict, is_sufficient, verdict_of
+from releases.statistics.verdicts import (
+    MIN_SHARED_SHARE,
+    PASSING,
+    Verdict,
+    is_sufficient,
+    verdict_of,
+)
 
 ROOT = ""
 MAX_MISSING_SHARE = 0.05
-MIN_SHARED_SHARE = 0.80
 UNEVEN_P = 0.05
 
 

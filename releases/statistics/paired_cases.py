@@ -235,14 +235,16 @@ def _anytime(
     """By hedged betting over every look; its p-values are always valid and one-sided."""
     found = bounded_sequence((d + 1) / 2, clusters, largest, confidence, running=True)
     ends, middle, edge = found.interval, 0.5, (1 - margin) / 2
+    lo, hi = 2 * ends.lo - 1, 2 * ends.hi - 1
     return PairedEstimate(
         method=Method.ANYTIME,
         n=robust.n,
         n_clusters=robust.n_clusters,
-        delta=robust.mean,
+        # What earlier looks excluded is no estimate any more.
+        delta=min(max(robust.mean, lo), hi) if lo <= hi else robust.mean,
         se=robust.se,
-        lo=2 * ends.lo - 1,
-        hi=2 * ends.hi - 1,
+        lo=lo,
+        hi=hi,
         # Each of the two bets has half of the wealth: what one of them alone proves is twice that.
         p_better=found.p_above(middle) / 2,
         p_noninferior=found.p_above(edge) / 2,

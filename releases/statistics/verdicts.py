@@ -8,6 +8,8 @@ from typing import Any
 
 MIN_CASES = 10
 MIN_CLUSTERS = 5
+# Fewer common cases than this share of all are no comparison.
+MIN_SHARED_SHARE = 0.80
 
 
 class Verdict(enum.StrEnum):

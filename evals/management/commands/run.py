@@ -14,7 +14,14 @@ from uuid import UUID
 from django.core.management.base import CommandParser
 
 from evals import formats
-from evals.management.run_progress import mean_line, progress_line, stated_line, wait, whole
+from evals.management.run_progress import (
+    mean_line,
+    progress_line,
+    stated_line,
+    stop_line,
+    wait,
+    whole,
+)
 from evals.management.run_set_actions import RunSetActions, report, run_options, sets
 from evals.models import Run
 from evals.selectors import runs, suites
@@ -42,6 +49,10 @@ def start(parser: CommandParser) -> None:
     )
     parser.add_argument("--key", default="", help="starting again with this key gives this run")
     parser.add_argument("--wait", action="store_true", help="stay until it is over")
+    parser.add_argument(
+        "--stop-early-against", type=UUID, metavar="RUN", help="end once settled against that run"
+    )
+    parser.add_argument("--stop-margin", type=float, metavar="SHARE", help="of that; default 0.02")
     parser.add_argument("--most-cost", type=_money, metavar="MONEY", help="in the price's currency")
     parser.add_argument("--most-tokens", type=int, metavar="N", help="read and written")
     parser.add_argument("--most-seconds", type=int, metavar="S", help="pauses do not count")
@@ -127,7 +138,11 @@ class Command(RunSetActions):
 
     def run_start(self, options: dict[str, Any]) -> dict[str, Any]:
         if options["set"]:
+            if options["stop_early_against"] or options["stop_margin"] is not None:
+                message = "--stop-early-against is of a single run, not of a set: leave it out."
+                raise InvalidInput("no_early_stop_of_sets", message)
             return self.start_set(options)
+        against = options["stop_early_against"]
         for name in ("more", "baseline"):
             if options[name]:
                 message = f"{name} belongs to a set: give it a name with --set."
@@ -136,6 +151,8 @@ class Command(RunSetActions):
             actor=self.actor(options),
             version=suites.version_named(options["suite"]),
             checkpoint=checkpoint_named(options["checkpoint"]),
+            stop_early_against=runs.run_with_id(against) if against else None,
+            stop_margin=options["stop_margin"],
             **run_options(options),
         )
         self.say(f"run {run.pk}: {run}, {run.n_expected} items")
@@ -235,16 +252,24 @@ class Command(RunSetActions):
         return {"id": str(run.pk), "state": run.state}
 
     def _told(self, run: Run) -> dict[str, Any]:
-        now = runs.progress(run)
+        now, against = runs.progress(run), run.stop_early_against_id
         self.say(f"{run.pk}  {run}  {progress_line(now)}")
         means = list(run.metrics.values("node", "n_cases", "n_missing", "mean", "lo", "hi"))
         for mean in means:
             self.say(f"  {mean['node'] or whole(run):32} {mean_line(mean)}")
+        stopped = getattr(run, "early_stop", None)
+        if stopped is not None:
+            self.say(f"  {stopped.sentence}")
+            for node in stopped.nodes:
+                self.say(f"  {node['node'] or whole(run):32} {stop_line(node)}")
         return {
             "id": str(run.pk),
             "suite": run.version.suite.name,
             "version": run.version.number,
             "checkpoint": run.checkpoint.name,
             **asdict(now),
+            "stop_early_against": against and str(against),
+            "stop_margin": run.stop_margin,
+            "early_stop": stopped and {"n_cases": stopped.n_cases, "nodes": stopped.nodes},
             "nodes": means,
         }
