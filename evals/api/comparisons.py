@@ -18,9 +18,11 @@ from evals.models import Comparison
 from evals.selectors import method_inputs, runs, suites
 from evals.selectors.comparisons import comparison_with_id, pairs_of
 from evals.selectors.flipped import Side, Way, moved_cases
+from evals.selectors.judged_comparisons import shown
 from evals.selectors.tries import tries_of
-from evals.selectors.uncompared import uncompared
+from evals.selectors.uncompared import partial_sentences, uncompared
 from evals.services import comparisons
+from infra import clock
 from infra.api.bodies import checked
 from infra.api.downloads import as_file
 from releases.selectors.checkpoints import checkpoint_named
@@ -41,6 +43,9 @@ class NodeOut(serializers.Serializer):
     n_clusters = serializers.IntegerField()
     n_missing = serializers.IntegerField()
     n_unshared = serializers.IntegerField()
+    n_beyond = serializers.IntegerField(
+        default=0, help_text="Cases after those that decided an early stop: not counted in."
+    )
     method = serializers.CharField(allow_null=True)
     candidate_mean = number()
     baseline_mean = number()
@@ -61,6 +66,10 @@ class NodeOut(serializers.Serializer):
     corrected_verdict = serializers.CharField(help_text="After Holm over the components.")
     doubt = serializers.CharField(allow_null=True)
     sentence = serializers.CharField()
+    note = serializers.CharField(
+        allow_blank=True,
+        help_text="How a judge's scores were corrected; empty where none has a part.",
+    )
 
 
 class TriesOut(serializers.Serializer):
@@ -80,7 +89,13 @@ class ComparisonOut(serializers.ModelSerializer):
     baseline = serializers.CharField(source="baseline.checkpoint.name", read_only=True)
     candidate_run = serializers.UUIDField(source="candidate_id", read_only=True)
     baseline_run = serializers.UUIDField(source="baseline_id", read_only=True)
-    nodes = NodeOut(many=True, read_only=True)
+    nodes = serializers.SerializerMethodField(
+        help_text="What rests on a judge is corrected by people's labels, or null."
+    )
+    judges = serializers.SerializerMethodField(help_text="That some of the scores come from.")
+    partial = serializers.SerializerMethodField(
+        help_text="Of runs that ended before their last case: which, and why."
+    )
     tries = serializers.SerializerMethodField(
         help_text="How many variants were tried on the suite, and the correction for it."
     )
@@ -99,15 +114,33 @@ class ComparisonOut(serializers.ModelSerializer):
             "confidence",
             "n_unmatched",
             "n_errored",
+            "partial",
+            "judges",
             "nodes",
             "tries",
             "compared_at",
         )
         read_only_fields = fields
 
+    def to_representation(self, comparison: Comparison) -> Any:
+        self._seen = shown(comparison, clock.now())
+        return super().to_representation(comparison)
+
+    @extend_schema_field(NodeOut(many=True))
+    def get_nodes(self, comparison: Comparison) -> Any:
+        return NodeOut(self._seen.nodes, many=True).data
+
+    @extend_schema_field(serializers.ListField(child=serializers.CharField()))
+    def get_judges(self, comparison: Comparison) -> Any:
+        return list(self._seen.judges)
+
+    @extend_schema_field(serializers.ListField(child=serializers.CharField()))
+    def get_partial(self, comparison: Comparison) -> Any:
+        return partial_sentences(comparison)
+
     @extend_schema_field(TriesOut)
     def get_tries(self, comparison: Comparison) -> Any:
-        return TriesOut(tries_of(comparison)).data
+        return TriesOut(tries_of(comparison, self._seen.nodes)).data
 
 
 class Asked(serializers.Serializer):
@@ -136,9 +169,11 @@ class Comparisons(APIView):
     def get(self, request: Request) -> Response:
         asked: dict[str, Any] = checked(Asked, request.query_params)
         version = suites.version_named(asked["suite"])
+        baseline = runs.completed_run(version, checkpoint_named(asked["baseline"]))
+        candidate = checkpoint_named(asked["candidate"])
         made = comparisons.compare(
-            candidate_run=runs.completed_run(version, checkpoint_named(asked["candidate"])),
-            baseline_run=runs.completed_run(version, checkpoint_named(asked["baseline"])),
+            candidate_run=runs.completed_run(version, candidate, against=baseline),
+            baseline_run=baseline,
             margin=asked["margin"],
             confidence=asked["confidence"],
         )
@@ -224,6 +259,7 @@ class UncomparedOut(serializers.Serializer):
     arms = ArmOut(many=True)
     n_lost = serializers.IntegerField()
     n_unmatched = serializers.IntegerField()
+    n_beyond = serializers.IntegerField()
     n_shown = serializers.IntegerField()
     lost = LostOut(many=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import QuerySet
 from django.http import HttpResponseRedirect
 from django.urls import reverse
 
@@ -11,11 +12,14 @@ from evals.console.forest import forest_of
 from evals.console.forms import CompareForm
 from evals.models import Comparison, Run, Suite
 from evals.selectors import comparisons as reads
+from evals.selectors import runs
 from evals.selectors.flipped import moved_cases
+from evals.selectors.judged_comparisons import shown
 from evals.selectors.tries import tries_of
-from evals.selectors.uncompared import uncompared
+from evals.selectors.uncompared import partial_sentences, uncompared
 from evals.services.comparisons import compare
 from evals.states import RunState
+from infra import clock
 from infra.console.pages import Crumbs, Page, page_of
 from infra.errors import InvalidInput, NotFound
 from releases.models import Checkpoint
@@ -50,10 +54,20 @@ class ComparePage(Page):
 
 
 def run_pair(suite: Suite, candidate: Checkpoint, baseline: Checkpoint) -> tuple[Run, Run]:
-    """Both newest completed runs, on one version where there is one; NotFound names who lacks."""
-    completed = Run.objects.filter(version__suite=suite, state=RunState.COMPLETED.value)
-    related = completed.select_related("version__suite", "checkpoint").order_by("-created_at")
-    ours, theirs = related.filter(checkpoint=candidate), related.filter(checkpoint=baseline)
+    """Both newest completed runs, on one version where there is one; NotFound names who lacks.
+
+    A candidate's run that stopped early by the baseline's goes with the very run it stopped by.
+    """
+    of_suite = runs.completed().filter(version__suite=suite)
+    theirs = of_suite.filter(checkpoint=baseline) or _partial(suite, baseline)
+    stopped = runs.runs(state=RunState.COMPLETED.value).filter(
+        checkpoint=candidate, early_stop__isnull=False, stop_early_against__in=theirs.values("pk")
+    )
+    whole = of_suite.filter(checkpoint=candidate)
+    last, settled = whole.first(), stopped.filter(version__suite=suite).first()
+    if settled is not None and (last is None or settled.created_at > last.created_at):
+        return settled, settled.stop_early_against
+    ours = whole or _partial(suite, candidate)
     for checkpoint, found in ((candidate, ours), (baseline, theirs)):
         if not found:
             message = f"{checkpoint} has no completed run on {suite}: start one first."
@@ -66,6 +80,12 @@ def run_pair(suite: Suite, candidate: Checkpoint, baseline: Checkpoint) -> tuple
     first = ours[0]
     same = theirs.filter(version=first.version).first()
     return first, same or theirs[0]
+
+
+def _partial(suite: Suite, checkpoint: Checkpoint) -> QuerySet[Run]:
+    """Completed runs that ended before their last case: what they skipped is missing."""
+    found = runs.runs(state=RunState.COMPLETED.value).filter(version__suite=suite)
+    return found.filter(checkpoint=checkpoint)
 
 
 class ComparisonPage(Page):
@@ -87,7 +107,8 @@ class ComparisonPage(Page):
     def context(self) -> dict[str, Any]:
         found = self.comparison
         suite = found.candidate.version.suite.name
-        nodes = {node["node"]: node for node in found.nodes}
+        seen = shown(found, clock.now())
+        nodes = {node["node"]: node for node in seen.nodes}
         node = self.request.GET.get("node", "")
         if node not in nodes:
             raise NotFound("no_such_node", f"This comparison has no component {node!r}.")
@@ -95,14 +116,18 @@ class ComparisonPage(Page):
         return {
             "comparison": found,
             "suite": suite,
-            "forest": forest_of(found.nodes, found.margin, suite),
+            "forest": forest_of(seen.nodes, found.margin, suite),
+            "judges": seen.judges,
+            "judge_problem": seen.problem,
             "node": node,
             "node_label": node or f"{suite}, whole suite",
             "moved": [
                 (way, page_of(self.request, rows, SHOWN_A_WAY, way.value))
                 for way, rows in moved_cases(found, pairs, node).items()
             ],
-            "tries": tries_of(found),
+            "tries": tries_of(found, seen.nodes),
             "uncompared": uncompared(found, pairs, node),
+            "partial": partial_sentences(found),
+            "level": f"{100 * found.confidence:.6g}",
             "root": nodes[""],
         }

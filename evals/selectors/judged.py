@@ -262,6 +262,11 @@ def method_inputs(
     }
 
 
+def resting_nodes(run: Run) -> set[str]:
+    """Nodes that a judge has a part in; InvalidMove where a judge shares a component."""
+    return {node for case in _judged_cases(run, ()).values() for node in case.rests}
+
+
 def _judged_cases(run: Run, uses: Sequence[JudgeUse]) -> dict[Key, JudgedCase]:
     """Every scored case of the run by id and content."""
     said = {str(use.version): _said(run, use) for use in uses}
@@ -321,7 +326,7 @@ def _add(
     for node, value in judged.items():
         one.scores.setdefault(node, []).append(value)
     is_by_policy = state == ResultState.REFUSED.value
-    mine = [(labels, weight, said[name].get(pk)) for name, labels, weight in specs.judged]
+    mine = [(labels, weight, said.get(name, {}).get(pk)) for name, labels, weight in specs.judged]
     _mark(one, specs, judged, is_by_policy)
     if not mine or any(told is None for _, _, told in mine):
         return

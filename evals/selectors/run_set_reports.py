@@ -12,6 +12,7 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from evals.models import Comparison, Result, Run, RunSet, RunSetReport
 from evals.selectors import runs
+from evals.selectors.judged_comparisons import shown
 from evals.states import ResultState, RunState
 from infra import clock
 from infra.errors import InvalidMove, NotFound
@@ -120,7 +121,7 @@ def _run_told(run: Run) -> dict[str, Any]:
 
 def _result_told(entry: Compared) -> dict[str, Any]:
     run = entry.run
-    nodes = entry.comparison.nodes if entry.comparison else []
+    nodes = shown(entry.comparison, clock.now()).nodes if entry.comparison else []
     return {
         "run": str(run.pk),
         "suite": run.version.suite.name,

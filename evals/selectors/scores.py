@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from evals import components, graders
-from evals.models import Case, Result, Run, RunScores
+from evals.graders import external
+from evals.models import Case, Result, Run, RunScores, SuiteVersion
 from evals.selectors.suites import graded_case
 from evals.states import SCORED
 
@@ -39,17 +40,40 @@ def read_table(run: Run) -> ScoreTable:
     fields = ("pk", "case_id", "digest", "cluster")
     cases = list(run.version.cases.order_by("position").values_list(*fields))
     places = {pk: place for place, (pk, *_) in enumerate(cases)}
-    gathered, scored = Gathering(), set()
+    gathered = Gathering()
+    scored: dict[Any, set[str]] = {}
     rows = Result.objects.filter(run=run).order_by("case_id", "repeat")
     for pk, state, score, shares, cost, latency in rows.values_list(*_ANSWER).iterator():
         gathered.answered(places[pk], cost, latency)
         if state in _SCORED:
-            scored.add(pk)
-            gathered.scored(places[pk], node_scores(score, shares))
-    missing = Case.objects.in_bulk([pk for pk in places if pk not in scored])
-    specs = run.version.graders
-    expected = {places[pk]: expected_nodes(case, specs) for pk, case in missing.items()}
-    return gathered.table(_keys(cases), expected)
+            nodes = node_scores(score, shares)
+            scored.setdefault(pk, set()).update(nodes)
+            gathered.scored(places[pk], nodes)
+    return gathered.table(_keys(cases), _missing_nodes(run.version, places, scored))
+
+
+def _missing_nodes(
+    version: SuiteVersion, places: Mapping[Any, int], scored: Mapping[Any, set[str]]
+) -> dict[int, set[str]]:
+    """The nodes that cases count for and have no score at, by place.
+
+    An answer may be scored by one grader and not by another, or lack a number in a tool's log.
+    """
+    leaves_gaps = len(version.graders) > 1 or any(
+        spec["type"] == external.KIND for spec in version.graders
+    )
+    own = (
+        set()
+        if leaves_gaps
+        else set(version.cases.exclude(graders=[]).values_list("pk", flat=True))
+    )
+    wanted = [pk for pk in places if leaves_gaps or pk in own or pk not in scored]
+    found = {}
+    for pk, case in Case.objects.in_bulk(wanted).items():
+        nodes = expected_nodes(case, version.graders) - scored.get(pk, set())
+        if nodes:
+            found[places[pk]] = nodes
+    return found
 
 
 def _keys(cases: Sequence[tuple[Any, str, str, str]]) -> CaseKeys:

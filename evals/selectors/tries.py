@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db.models import Q
 
@@ -47,10 +49,13 @@ def n_tried(candidate: Run, then: datetime | None = None) -> int:
     return max(1, ran.order_by().values("checkpoint").distinct().count())
 
 
-def tries_of(comparison: Comparison) -> Tries:
-    """As of now: a sibling that is tried later counts from then on."""
+def tries_of(comparison: Comparison, nodes: Sequence[Mapping[str, Any]] | None = None) -> Tries:
+    """As of now: a sibling that is tried later counts from then on.
+
+    `nodes` are those that people are shown, where a judge's were corrected.
+    """
     tried = n_tried(comparison.candidate)
-    root = next(node for node in comparison.nodes if node["node"] == "")
+    root = next(node for node in nodes or comparison.nodes if node["node"] == "")
     p_better, se = root["p_better"], root["se"]
     if tried == 1 or p_better is None or se is None:
         return Tries(n_tried=tried, p_corrected=p_better, sentence="")

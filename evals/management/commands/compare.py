@@ -10,8 +10,11 @@ from django.core.management.base import CommandParser
 from evals import components
 from evals.models import Comparison
 from evals.selectors import runs, suites
+from evals.selectors.judged_comparisons import shown
 from evals.selectors.tries import tries_of
+from evals.selectors.uncompared import partial_sentences
 from evals.services import comparisons
+from infra import clock
 from infra.cli import SlipwayCommand
 from releases.selectors.checkpoints import checkpoint_named
 
@@ -29,16 +32,21 @@ class Command(SlipwayCommand):
 
     def run(self, **options: Any) -> dict[str, Any]:
         version = suites.version_named(options["suite"])
+        baseline = runs.completed_run(version, checkpoint_named(options["baseline"]))
+        candidate = checkpoint_named(options["candidate"])
         made = comparisons.compare(
-            candidate_run=runs.completed_run(version, checkpoint_named(options["candidate"])),
-            baseline_run=runs.completed_run(version, checkpoint_named(options["baseline"])),
+            candidate_run=runs.completed_run(version, candidate, against=baseline),
+            baseline_run=baseline,
             margin=options["margin"],
             confidence=options["confidence"],
         )
         self.say(f"{options['candidate']} against {options['baseline']} on {version}")
-        for node in made.nodes:
+        seen = shown(made, clock.now())
+        for node in seen.nodes:
             self.say(f"{'  ' * len(components.parse(node['node']))}{node['sentence']}")
-        tries = tries_of(made)
+        for sentence in partial_sentences(made):
+            self.say(sentence)
+        tries = tries_of(made, seen.nodes)
         if tries.sentence:
             self.say(tries.sentence)
         if made.n_unmatched or made.n_errored:
@@ -47,7 +55,8 @@ class Command(SlipwayCommand):
 
 
 def as_json(made: Comparison) -> dict[str, Any]:
-    """The comparison as machines read it."""
+    """The comparison as machines read it: what rests on a judge corrected, or null."""
+    seen = shown(made, clock.now())
     return {
         "id": str(made.pk),
         "suite": made.candidate.version.suite.name,
@@ -60,6 +69,8 @@ def as_json(made: Comparison) -> dict[str, Any]:
         "confidence": made.confidence,
         "n_unmatched": made.n_unmatched,
         "n_errored": made.n_errored,
-        "nodes": made.nodes,
-        "tries": asdict(tries_of(made)),
+        "partial": partial_sentences(made),
+        "judges": list(seen.judges),
+        "nodes": list(seen.nodes),
+        "tries": asdict(tries_of(made, seen.nodes)),
     }
