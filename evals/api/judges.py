@@ -1,9 +1,8 @@
-"""Judges, their labels and calibrations over the management API."""
+"""Judges, their versions and calibrations over the management API."""
 
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
@@ -15,11 +14,9 @@ from rest_framework.views import APIView
 
 from evals.api.parameters import SUITE_NAME
 from evals.api.stale import MadeStaleOut
-from evals.judging import LONGEST_CHOICE
-from evals.models import Calibration, Judge, JudgeVersion, LabelItem
+from evals.models import Calibration, Judge, JudgeVersion
 from evals.selectors import judges as reads
-from evals.selectors import runs
-from evals.services import calibrations, labels
+from evals.services import calibrations
 from evals.services import judges as services
 from infra import clock
 from infra.api.authentication import actor_of
@@ -181,19 +178,6 @@ class JudgeTermsIn(ReasonIn):
     n_raters = serializers.IntegerField(min_value=1, max_value=20)
 
 
-class DrawIn(serializers.Serializer):
-    """Outputs of a completed run to label."""
-
-    run = serializers.UUIDField()
-    n_cases = serializers.IntegerField(min_value=1, max_value=labels.MOST_CASES)
-
-
-class DrawnOut(serializers.Serializer):
-    """How many outputs were added."""
-
-    n_new = serializers.IntegerField()
-
-
 class CalibrateIn(serializers.Serializer):
     """Which version; the newest when left out."""
 
@@ -205,45 +189,6 @@ class CalibratedOut(serializers.Serializer):
 
     judge = serializers.CharField()
     calibration = CalibrationOut(allow_null=True)
-
-
-class ItemOut(serializers.ModelSerializer):
-    """An output to label, blind: no verdict, no label of others, no checkpoint."""
-
-    question = serializers.CharField(source="judge.question", read_only=True)
-    choices = serializers.SerializerMethodField()
-    input = JSONValue()
-    target = JSONValue(allow_null=True)
-
-    class Meta:
-        model = LabelItem
-        fields = ("id", "question", "choices", "input", "target", "output")
-        read_only_fields = fields
-
-    def get_choices(self, item: LabelItem) -> list[str]:
-        return list(item.judge.scores)
-
-
-class NextOut(serializers.Serializer):
-    """The next output for this rater; null when nothing is left."""
-
-    item = ItemOut(allow_null=True)
-    n_items = serializers.IntegerField()
-    n_mine = serializers.IntegerField()
-
-
-class LabelIn(serializers.Serializer):
-    """One of the judge's choices."""
-
-    choice = serializers.CharField(max_length=LONGEST_CHOICE)
-
-
-class LabelOut(serializers.Serializer):
-    """The label that stands for this rater."""
-
-    item = serializers.UUIDField(source="item_id")
-    choice = serializers.CharField()
-    labelled_at = serializers.DateTimeField()
 
 
 class Judges(ListAPIView):
@@ -318,22 +263,6 @@ class Terms(APIView):
         return Response(_judge_out(name))
 
 
-class Draw(APIView):
-    """Draws outputs of a run at random for people to label."""
-
-    @extend_schema(parameters=[NAME], request=DrawIn, responses=DrawnOut)
-    def post(self, request: Request, name: str) -> Response:
-        data = checked(DrawIn, request.data)
-        judge = reads.judge_named(name)
-        rows = labels.draw_items(
-            actor=actor_of(request),
-            judge=judge,
-            run=runs.run_with_id(data["run"]),
-            n_cases=data["n_cases"],
-        )
-        return Response(DrawnOut({"n_new": len(rows)}).data)
-
-
 class Calibrate(APIView):
     """Holds a version against the labels; a worker first asks what it has yet to see."""
 
@@ -347,31 +276,6 @@ class Calibrate(APIView):
         made = calibrations.ask_for_calibration(actor=actor_of(request), version=version)
         body = {"judge": str(version), "calibration": made}
         return Response(CalibratedOut(body).data, status=200 if made else 202)
-
-
-class NextItem(APIView):
-    """What the signed-in rater labels next."""
-
-    @extend_schema(parameters=[NAME], responses=NextOut)
-    def get(self, request: Request, name: str) -> Response:
-        actor, judge = actor_of(request), reads.judge_named(name)
-        item = labels.item_for(actor=actor, judge=judge)
-        progress = reads.progress(judge, actor.person_id)
-        body = {"item": item, "n_items": progress.n_items, "n_mine": progress.n_mine}
-        return Response(NextOut(body).data)
-
-
-class GiveLabel(APIView):
-    """Keeps the signed-in rater's answer; a later one replaces it, and both are kept."""
-
-    @extend_schema(parameters=[NAME], request=LabelIn, responses=LabelOut)
-    def post(self, request: Request, name: str, item_id: UUID) -> Response:
-        actor = actor_of(request)
-        labels.must_rate(actor)
-        item = labels.item_with_id(reads.judge_named(name), item_id)
-        data = checked(LabelIn, request.data)
-        found = labels.give_label(actor=actor, item=item, choice=data["choice"])
-        return Response(LabelOut(found).data)
 
 
 def _judge_out(name: str) -> Any:

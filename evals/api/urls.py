@@ -9,6 +9,7 @@ from evals.api import (
     comparisons,
     frontier,
     health,
+    judge_labels,
     judges,
     run_controls,
     run_imports,
@@ -43,12 +44,14 @@ urlpatterns: list[URLPattern] = [
         name="judge-calibrations",
     ),
     path("judges/<suite:name>/terms/", judges.Terms.as_view(), name="judge-terms"),
-    path("judges/<suite:name>/draw/", judges.Draw.as_view(), name="judge-draw"),
+    path("judges/<suite:name>/draw/", judge_labels.Draw.as_view(), name="judge-draw"),
     path("judges/<suite:name>/calibrate/", judges.Calibrate.as_view(), name="judge-calibrate"),
-    path("judges/<suite:name>/items/next/", judges.NextItem.as_view(), name="judge-next-item"),
+    path(
+        "judges/<suite:name>/items/next/", judge_labels.NextItem.as_view(), name="judge-next-item"
+    ),
     path(
         "judges/<suite:name>/items/<uuid:item_id>/label/",
-        judges.GiveLabel.as_view(),
+        judge_labels.GiveLabel.as_view(),
         name="judge-label",
     ),
     path("runs/", runs.Runs.as_view(), name="runs"),
