@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from evals import components
-from evals.models import Calibration, Comparison
+from evals.models import Calibration, Comparison, SuiteVersion
 from evals.selectors import judged, judges
 from evals.selectors.comparisons import comparison_with_id, nodes_of
 from evals.selectors.judged import Correction, JudgeUse
@@ -38,7 +38,7 @@ def shown(comparison: Comparison, now: datetime) -> ShownComparison:
     While a judge is unfit, or labels are missing, such a node has no difference: its judge's own
     is no evidence. The arms' means of such nodes are the judge's, and left out.
     """
-    references = judges.references_of(comparison.candidate.version)
+    references = _references(comparison.candidate.version_id)
     if not references:
         plain = [{**node, "note": ""} for node in comparison.nodes]
         return ShownComparison(nodes=plain, judges=(), problem="")
@@ -55,6 +55,12 @@ def shown(comparison: Comparison, now: datetime) -> ShownComparison:
     )
     nodes = [_shown(node, found[node["node"]], correction) for node in comparison.nodes]
     return ShownComparison(nodes=nodes, judges=references, problem=problem)
+
+
+@functools.lru_cache(maxsize=1024)
+def _references(version_id: UUID) -> tuple[str, ...]:
+    """The judges that a version names; published versions never change."""
+    return tuple(judges.references_of(SuiteVersion.objects.get(pk=version_id)))
 
 
 def _correction(comparison: Comparison, now: datetime) -> tuple[Correction, str]:

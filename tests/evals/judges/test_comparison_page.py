@@ -51,7 +51,7 @@ def test_the_page_shows_the_corrected_and_wider_interval(story: Story) -> None:
     story.calibrate()
     made = compared(story)
     seen = shown(made, clock.now())
-    assert (seen.judges, seen.problem) == (["tone@1"], "")
+    assert (list(seen.judges), seen.problem) == (["tone@1"], "")
     for label in ("", "tone"):
         ours, raw = node(seen.nodes, label), node(made.nodes, label)
         assert ours["hi"] - ours["lo"] > 1.1 * (raw["hi"] - raw["lo"])
