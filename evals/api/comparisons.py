@@ -169,11 +169,11 @@ class Comparisons(APIView):
     def get(self, request: Request) -> Response:
         asked: dict[str, Any] = checked(Asked, request.query_params)
         version = suites.version_named(asked["suite"])
-        baseline = runs.completed_run(version, checkpoint_named(asked["baseline"]))
-        candidate = checkpoint_named(asked["candidate"])
+        checkpoints = (checkpoint_named(asked[name]) for name in ("candidate", "baseline"))
+        candidate_run, baseline_run = runs.completed_pair(version, *checkpoints)
         made = comparisons.compare(
-            candidate_run=runs.completed_run(version, candidate, against=baseline),
-            baseline_run=baseline,
+            candidate_run=candidate_run,
+            baseline_run=baseline_run,
             margin=asked["margin"],
             confidence=asked["confidence"],
         )

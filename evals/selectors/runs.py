@@ -155,6 +155,16 @@ def completed_run(version: SuiteVersion, checkpoint: Checkpoint, against: Run | 
     return run
 
 
+def completed_pair(
+    version: SuiteVersion, candidate: Checkpoint, baseline: Checkpoint
+) -> tuple[Run, Run]:
+    """Both checkpoints' runs to look at side by side: see `completed_run`."""
+    # Who lacks a run is told of the candidate first.
+    completed_run(version, candidate)
+    theirs = completed_run(version, baseline)
+    return completed_run(version, candidate, against=theirs), theirs
+
+
 def newest_open(version: SuiteVersion, checkpoint_id: UUID) -> Run | None:
     """The checkpoint's newest run on the version that is not over; None without one."""
     found = runs().filter(version=version, checkpoint_id=checkpoint_id)

@@ -32,11 +32,11 @@ class Command(SlipwayCommand):
 
     def run(self, **options: Any) -> dict[str, Any]:
         version = suites.version_named(options["suite"])
-        baseline = runs.completed_run(version, checkpoint_named(options["baseline"]))
-        candidate = checkpoint_named(options["candidate"])
+        checkpoints = (checkpoint_named(options[name]) for name in ("candidate", "baseline"))
+        candidate_run, baseline_run = runs.completed_pair(version, *checkpoints)
         made = comparisons.compare(
-            candidate_run=runs.completed_run(version, candidate, against=baseline),
-            baseline_run=baseline,
+            candidate_run=candidate_run,
+            baseline_run=baseline_run,
             margin=options["margin"],
             confidence=options["confidence"],
         )
