@@ -7,16 +7,19 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
 from standardwebhooks import Webhook
 
 from infra import clock, webhooks
 from infra.errors import InvalidInput, InvalidMove, NotPermitted
-from infra.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
+from infra.models import AuditEntry, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from tests import builders
+from tests.clients import signed_in
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105  the standard's own example
 
@@ -216,3 +219,49 @@ def test_calls_that_were_made_are_never_rewritten(receiver: Receiver, secret: st
         WebhookAttempt.objects.update(problem="")
     with pytest.raises(DatabaseError), transaction.atomic():
         WebhookDelivery.objects.update(state="failed")
+
+
+def command(*words: str) -> tuple[int, str]:
+    out, err, code = StringIO(), StringIO(), 0
+    try:
+        call_command("webhook", *words, stdout=out, stderr=err)
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    return code, out.getvalue() + err.getvalue()
+
+
+@pytest.mark.django_db
+def test_api_and_command_send_a_test_call_and_tell_what_came_of_it(
+    receiver: Receiver, secret: str
+) -> None:
+    endpoint(receiver.url, secret)
+    client = signed_in("eval_owner")
+    receiver.statuses = [200, 500, 204]
+    first = client.post("/api/webhooks/ops/test/")
+    assert (first.status_code, first.json()["state"]) == (200, "delivered")
+    assert first.json()["attempts"][0]["status"] == 200
+    assert client.post("/api/webhooks/ops/test/").json()["state"] == "failed"
+    assert command("test", "ops", "--by", "eval_owner") == (0, "ops answered 204\n")
+    receiver.statuses = [503]
+    code, said = command("test", "ops", "--by", "eval_owner")
+    assert (code, "ops: It answered 503" in said) == (1, True)
+    assert command("test", "nobody", "--by", "eval_owner")[0] == 1
+    assert signed_in("auditor").post("/api/webhooks/ops/test/").status_code == 403
+    assert len(receiver.told) == 4
+    assert all(Webhook(SECRET).verify(body, headers) for headers, body in receiver.told)
+
+
+@pytest.mark.django_db
+def test_new_secrets_sign_and_are_kept_nowhere(tmp_path: Path) -> None:
+    builders.cast()
+    answer = signed_in("eval_owner").post("/api/webhook-secrets/")
+    made = answer.json()["secret"]
+    assert (answer.status_code, answer["Cache-Control"]) == (200, "no-store")
+    code, said = command("secret")
+    assert code == 0 and said.strip() != made
+    for text in (made, said):
+        (tmp_path / "new").write_text(text)
+        endpoint("https://example.org", f"file:{tmp_path / 'new'}", name=f"n{len(text)}{text[8]}")
+    assert signed_in("auditor").post("/api/webhook-secrets/").status_code == 403
+    kept = AuditEntry.objects.values_list("after", "reason")
+    assert not any(made in str(row) for row in kept)
