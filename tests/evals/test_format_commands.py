@@ -11,6 +11,7 @@ import pytest
 from django.core.management import call_command
 
 from evals import formats
+from evals.models import Result, Run
 from evals.selectors import suites as reads
 from tests import builders as cast
 from tests.evals.formats.canonical import canonical, suites
@@ -49,6 +50,12 @@ def test_results_join_the_suite_that_their_config_became() -> None:
     suite = told("suite", "import", *words)
     assert suite["n_cases"] == 12
     assert any("assert javascript" in sentence for sentence in suite["not_expressible"])
-    run = told("run", "import", "promptfoo", str(RECORDED / "results.json"), "--checkpoint",
-               "chat-nano-1", "--suite", "capitals-results", "--by", "eval_owner")  # fmt: skip
+    words = ("run", "import", "promptfoo", str(RECORDED / "results.json"), "--checkpoint",
+             "chat-nano-1", "--suite", "capitals-results", "--by", "eval_owner")  # fmt: skip
+    plan = told(*words, "--plan")
+    assert (plan["makes_suite"], Run.objects.exists()) == (True, False)
+    run = told(*words)
     assert run["state"] == "completed"
+    assert plan["n_results"] == Result.objects.exclude(error_code="not_in_log").count()
+    assert plan["not_expressible"] == run["not_expressible"]
+    assert told(*words, "--plan")["makes_suite"] is False

@@ -37,7 +37,7 @@ class Folder:
         if any(not path.resolve().is_relative_to(self.root) for path in paths):
             raise place.wrong(f"{name} leads out of the config's folder: copy it in")
         if not paths:
-            raise place.wrong(f"{name} is not found in {self.root}")
+            raise place.wrong(f"{name} is not found beside the config")
         return paths
 
 

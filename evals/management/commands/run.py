@@ -25,7 +25,7 @@ from evals.management.run_progress import (
 from evals.management.run_set_actions import RunSetActions, report, run_options, sets
 from evals.models import Run
 from evals.selectors import runs, suites
-from evals.services import regrades, run_controls, run_imports
+from evals.services import foreseen, regrades, run_controls, run_imports
 from evals.services import runs as services
 from evals.services.comparisons import DEFAULT_MARGIN
 from infra.cli import add_actions
@@ -73,6 +73,7 @@ def import_(parser: CommandParser) -> None:
     parser.add_argument("path", type=Path)
     parser.add_argument("--checkpoint", required=True)
     parser.add_argument("--suite", default="", help="default: the suite's name in the log")
+    parser.add_argument("--plan", action="store_true", help="only say what it would make")
 
 
 def list_(parser: CommandParser) -> None:
@@ -161,13 +162,12 @@ class Command(RunSetActions):
         return self._told(runs.run_with_id(run.pk))
 
     def run_import(self, options: dict[str, Any]) -> dict[str, Any]:
-        made = run_imports.import_run(
-            actor=self.actor(options),
-            log=formats.read_run(options["format"], options["path"]),
-            checkpoint=checkpoint_named(options["checkpoint"]),
-            format_name=options["format"],
-            suite=options["suite"],
-        )
+        log = formats.read_run(options["format"], options["path"])
+        checkpoint = checkpoint_named(options["checkpoint"])
+        about = {"log": log, "format_name": options["format"], "suite": options["suite"]}
+        if options["plan"]:
+            return self._foreseen(foreseen.foresee_run(**about))
+        made = run_imports.import_run(actor=self.actor(options), checkpoint=checkpoint, **about)
         if not made.is_new:
             self.say("This log was imported for the checkpoint already; nothing was written.")
         told = self._told(runs.run_with_id(made.run.pk))
@@ -182,6 +182,14 @@ class Command(RunSetActions):
             "stated": [asdict(metric) for metric in beside],
             "not_expressible": made.run.origin["not_expressible"],
         }
+
+    def _foreseen(self, found: foreseen.ForeseenRun) -> dict[str, Any]:
+        which = "made from the log" if found.makes_suite else "which holds its cases"
+        self.say(f"{found.n_results} results of {found.model} on {found.suite}, {which}")
+        for sentence in found.not_expressible:
+            self.say(f"  not expressible: {sentence}")
+        self.say("Nothing was written. Leave --plan out to import it.")
+        return found.as_dict()
 
     def run_list(self, options: dict[str, Any]) -> list[dict[str, Any]]:
         found = runs.runs(options["suite"], options["checkpoint"])[:50]
