@@ -25,7 +25,7 @@ local until_ms = math.max(number('until_ms', 0), now + wait_ms)
 local cut_ms, regain_ms = number('cut_ms', now), number('regain_ms', REGAIN_MS)
 local since_ms = math.min(500, now - number('looked_ms', now))
 
-local demand, workers = wanted, 1
+local demand, workers, before = wanted, 1, 0
 for name, value in pairs(kept) do
   if string.sub(name, 1, 2) == 'w:' and name ~= worker then
     local expires, theirs = string.match(value, '(%d+):(%d+)')
@@ -33,6 +33,7 @@ for name, value in pairs(kept) do
       redis.call('HDEL', KEYS[1], name)
     else
       demand, workers = demand + tonumber(theirs), workers + 1
+      if name < worker then before = before + tonumber(theirs) end
     end
   end
 end
@@ -71,6 +72,8 @@ redis.call('HSET', KEYS[1], 'limit', tostring(limit), 'epoch', epoch, 'is_new', 
   'noted', tostring(noted), 'noted_ms', noted_ms,
   worker, string.format('%d:%d', now + MEMBER_MS, wanted))
 redis.call('PEXPIRE', KEYS[1], FORGET_MS)
-local share = demand > 0 and limit * wanted / demand or limit
-return {math.floor(limit * 1000), math.max(1, math.floor(share + 0.5)), epoch,
+-- By demand, in whole calls that add up to the limit; nobody is left without one.
+local function up_to(calls) return demand > 0 and math.floor(limit * calls / demand + 1e-9) or 0 end
+local share = up_to(before + wanted) - up_to(before)
+return {math.floor(limit * 1000), math.max(1, share), epoch,
   math.max(0, until_ms - now), workers, cause}

@@ -38,6 +38,7 @@ class State:
         self.asked: Counter[bytes] = Counter()
         self.n_calls = self.n_refused = self.at_once = self.most_at_once = 0
         self.answered: list[float] = []
+        self.refused: list[float] = []
         self._quota_of, self._n_of_quota = 0, 0
 
     def status_of(self, key: bytes, n_asked: int) -> int:
@@ -77,6 +78,7 @@ class State:
             "at_once": self.at_once,
             "most_at_once": self.most_at_once,
             "answered_at": self.answered,
+            "refused_at": self.refused,
         }
 
 
@@ -136,6 +138,8 @@ class Protocol(asyncio.Protocol):
         wait_s = state.refusal()
         if wait_s is not None:
             state.n_refused += 1
+            if options.log_times:
+                state.refused.append(time.time())
             wait = b"Retry-After: %s\r\n" % f"{wait_s:g}".encode() if wait_s else b""
             self._send(_http(429, b'{"error":{"message":"too many"}}', wait))
             return

@@ -27,7 +27,7 @@ from tests.evals import builders
 from tests.evals.fast_upstream import serving
 from tests.evals.upstream import Upstream, failure
 
-LATENCY_MS = 20
+LATENCY_MS = 200
 NO_VALKEY = "unix:///nowhere/valkey.sock?db=0"
 
 
@@ -77,8 +77,8 @@ class Worker(threading.Thread):
                 self.n_failed += 1
 
 
-def meet(valkey: str, seconds: float, *options: str) -> tuple[float, list[Worker], dict[str, Any]]:
-    """Answers a second in the last half of the time; the workers; what the upstream saw."""
+def meet(valkey: str, seconds: float, *options: str) -> tuple[float, float, list[Worker]]:
+    """Answers and refusals a second, in the last half of the time; the workers."""
     latency = ("--latency-ms", str(LATENCY_MS), "--log-times")
     with serving(*latency, *options) as upstream:
         began = time.time()
@@ -89,37 +89,39 @@ def meet(valkey: str, seconds: float, *options: str) -> tuple[float, list[Worker
             each.join()
         facts = upstream.facts()
     half_s = seconds / 2
-    last = [at for at in facts["answered_at"] if began + half_s <= at <= began + seconds]
-    return len(last) / half_s, workers, facts
+
+    def rate(name: str) -> float:
+        return sum(began + half_s <= at <= began + seconds for at in facts[name]) / half_s
+
+    return rate("answered_at"), rate("refused_at"), workers
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("limit", [5, 40])
-@pytest.mark.parametrize("retry_after_s", ["0", "0.05", "1"])
+@pytest.mark.parametrize("retry_after_s", ["0", "1"])
 def test_two_workers_meet_a_providers_limit(valkey: str, limit: int, retry_after_s: str) -> None:
     options = ("--limit", str(limit), "--retry-after", retry_after_s)
-    rate, workers, facts = meet(valkey, 24.0, *options)
-    share = rate * LATENCY_MS / 1000 / limit
-    tell(limit=limit, retry_after_s=retry_after_s, share=share, facts=facts)
+    answered, refused, workers = meet(valkey, 24.0, *options)
+    share = answered * LATENCY_MS / 1000 / limit
+    tell(limit=limit, retry_after_s=retry_after_s, share=share, refused=refused / answered)
     assert 0.8 <= share <= 1.2
     assert [each.n_failed for each in workers] == [0, 0]
-    assert facts["n_refused"] <= 0.1 * facts["n_calls"]
+    assert refused <= 0.1 * answered
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("quota", "window_s"), [(100, 1), (400, 1), (1_000, 10)])
+@pytest.mark.parametrize(("quota", "window_s"), [(100, 1), (1_000, 10)])
 def test_two_workers_use_a_providers_quota(valkey: str, quota: int, window_s: int) -> None:
     options = ("--quota", str(quota), "--quota-s", str(window_s))
-    rate, workers, facts = meet(valkey, 40.0, *options)
-    share = rate * window_s / quota
-    tell(quota=quota, window_s=window_s, share=share, facts=facts)
+    answered, refused, workers = meet(valkey, 40.0, *options)
+    share = answered * window_s / quota
+    tell(quota=quota, window_s=window_s, share=share, refused=refused / answered)
     assert 0.8 <= share <= 1.2
     assert [each.n_failed for each in workers] == [0, 0]
 
 
-def tell(facts: dict[str, Any], **told: Any) -> None:
-    refused = facts["n_refused"] / facts["n_calls"]
-    sys.stdout.write(json.dumps({**told, "refused": refused}) + "\n")
+def tell(**told: Any) -> None:
+    sys.stdout.write(json.dumps(told) + "\n")
 
 
 def test_a_throttled_endpoint_is_cut_once_for_all_calls_of_its_time(valkey: str) -> None:
