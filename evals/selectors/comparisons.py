@@ -57,6 +57,8 @@ class PairedRuns:
 
     def n_beyond(self, node: str) -> int:
         """Shared cases of the node after those that decided an early stop."""
+        if self.ranks is None:
+            return 0
         return len(self._of_node(node)) - len(self.members(node))
 
     def largest(self, node: str) -> int | None:

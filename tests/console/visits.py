@@ -115,6 +115,7 @@ def pages_of(world: World) -> dict[str, str]:
         "runs": reverse("console-runs"),
         "run": reverse("console-run", args=[world.run.pk]),
         "running": reverse("console-run", args=[world.running.pk]),
+        "settled run": reverse("console-run", args=[world.settled.pk]),
         "run sets": reverse("console-run-sets"),
         "run set": reverse("console-run-set", args=[world.night.pk]),
         "run set going": reverse("console-run-set", args=[world.evening.pk]),

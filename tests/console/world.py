@@ -15,6 +15,8 @@ from alpha.states import FeedbackState
 from evals import outputs
 from evals.formats.sent_files import SentFile
 from evals.models import Comparison, Result, Run, RunSet, SuiteVersion, Upload
+from evals.runner import early_stops
+from evals.selectors import run_orders, runs
 from evals.services import calibrations, health, judges, labels, run_sets, uploads
 from evals.services import runs as run_services
 from evals.services.calibrations import Verdict
@@ -55,6 +57,7 @@ class World:
     suite: SuiteVersion
     run: Run
     running: Run
+    settled: Run
     comparison: Comparison
     night: RunSet
     evening: RunSet
@@ -79,6 +82,7 @@ def build(folder: Path) -> World:
     old = completed(suite, incumbent, 0.55)
     new = completed(suite, candidate, 0.80)
     running = evals.start(suite, candidate)
+    settled = _settled(suite, candidate, old)
     _codename(alpha)
     for stage in (internal, alpha):
         story.promoted(cast, incumbent, stage)
@@ -104,6 +108,7 @@ def build(folder: Path) -> World:
         suite=suite,
         run=new,
         running=running,
+        settled=settled,
         comparison=compare(candidate_run=new, baseline_run=old),
         night=_run_set(incumbent, new, "nightly"),
         evening=_run_set(incumbent, running, "evening"),
@@ -202,6 +207,30 @@ def completed(version: SuiteVersion, checkpoint: Checkpoint, share_right: float)
     assert run_services.finish_run(run_id=run.pk)
     run.refresh_from_db()
     return run
+
+
+def _settled(version: SuiteVersion, checkpoint: Checkpoint, against: Run) -> Run:
+    """A run that was surely worse after a part of its cases, and skipped the rest."""
+    run = evals.start(version, checkpoint, stop_early_against=against, stop_margin=0.0)
+    Run.objects.filter(pk=run.pk).update(state=RunState.RUNNING.value, started_at=clock.now())
+    order = [case_id for unit in run_orders.units_of(run) for case_id in unit]
+    cases = {case.case_id: case for case in version.cases.all()}
+    n_asked = len(order) - 4
+    Result.objects.bulk_create(_result(run, cases[name], False) for name in order[:n_asked])
+    assert early_stops.look_at(run.pk)
+    run = runs.run_with_id(run.pk)
+    Result.objects.bulk_create(
+        Result(
+            run=run, case=cases[name], repeat=0, state=ResultState.SKIPPED.value, output=b"",
+            explanation=run.early_stop.sentence, n_calls=0, recorded_at=clock.now(),
+        )
+        for name in order[n_asked:]
+    )  # fmt: skip
+    Run.objects.filter(pk=run.pk).update(ended_because=run.early_stop.sentence)
+    for state in (ShardState.RUNNING, ShardState.DONE):
+        run.shards.update(state=state.value)
+    assert run_services.finish_run(run_id=run.pk)
+    return runs.run_with_id(run.pk)
 
 
 def _result(run: Run, case: Any, right: bool) -> Result:
