@@ -46,6 +46,13 @@ def _spoiled(value: Any, dice: random.Random) -> Any:
     return made
 
 
+def _broken(value: Any, dice: random.Random) -> Any:
+    """Spoiled at several places."""
+    for _ in range(4):
+        value = _spoiled(value, dice)
+    return value
+
+
 def _json(value: Any) -> bytes:
     return json.dumps(value).encode()
 
@@ -82,7 +89,7 @@ Made = Callable[[random.Random], list[SentFile]]
 
 
 def _one(name: str, value: Any, written: Callable[[Any], bytes] = _json) -> Made:
-    return lambda dice: [SentFile(name=name, content=written(_spoiled(value, dice)))]
+    return lambda dice: [SentFile(name=name, content=written(_broken(value, dice)))]
 
 
 def _yaml(value: Any) -> bytes:
