@@ -18,6 +18,8 @@ from evals.graders.contract import ComponentGrade
 from evals.outputs import Output
 from evals.states import SCORED, ResultState
 
+LARGEST_COUNT = 2**31 - 1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultSpec:
@@ -129,9 +131,26 @@ def check_log(log: RunLog, file: str) -> None:
         if key in seen:
             raise FormatError(file, "it has two results for one (case, repeat)", field_name=where)
         seen.add(key)
-        problem = _score_problem(result)
+        problem = _score_problem(result) or _value_problem(result)
         if problem:
             raise FormatError(file, problem, field_name=where)
+
+
+def _value_problem(result: ResultSpec) -> str:
+    """What is no count, no duration or no text, where one has to be."""
+    for name in ("n_calls", "tokens_in", "tokens_out", "cost_micros"):
+        value = getattr(result, name)
+        is_count = isinstance(value, int) and not isinstance(value, bool)
+        if value is not None and not (is_count and 0 <= value <= LARGEST_COUNT):
+            return f"{name} of {value!r}, which is no count"
+    span = result.latency_ms
+    is_number = isinstance(span, int | float) and not isinstance(span, bool)
+    if span is not None and not (is_number and 0 <= span < math.inf):
+        return f"latency_ms of {span!r}, which is no duration"
+    for name in ("explanation", "error_code", "error_message"):
+        if not isinstance(getattr(result, name), str):
+            return f"{name} of {getattr(result, name)!r}, which is no text"
+    return ""
 
 
 def _score_problem(result: ResultSpec) -> str:

@@ -25,6 +25,7 @@ def check_suite(name: str, suite: SuiteSpec) -> None:
         raise InvalidInput("suite_name", message)
     if not suite.cases:
         raise InvalidInput("no_cases", f"Suite {name} has no case.")
+    _check_head(name, suite)
     for label in suite.components:
         components.parse(label)
         if len(label) > LONGEST_LABEL:
@@ -35,6 +36,17 @@ def check_suite(name: str, suite: SuiteSpec) -> None:
     for case in suite.cases:
         check_case(case, suite.graders, suite.components)
     check_judges([*suite.graders, *(spec for case in suite.cases for spec in case.graders)])
+
+
+def _check_head(name: str, suite: SuiteSpec) -> None:
+    """InvalidInput where what all cases share can't be stored."""
+    fields = ("description", "owner", "canary", "graders", "components", "request")
+    for field in fields:
+        if UNSTORABLE.search(json.dumps(getattr(suite, field), ensure_ascii=False)):
+            message = (
+                f"Suite {name}, {field}: a NUL character or half a surrogate pair can't be stored."
+            )
+            raise InvalidInput("suite_text", message)
 
 
 def check_judges(specs: Iterable[Mapping[str, Any]]) -> None:
