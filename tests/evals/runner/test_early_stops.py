@@ -381,6 +381,7 @@ def begin_looking(database: str) -> subprocess.Popen[str]:
     return process
 
 
+@pytest.mark.long
 def test_kills_of_who_looks_and_of_who_calls_change_nothing(
     committed_db: str, valkey: str, upstream: Upstream
 ) -> None:
