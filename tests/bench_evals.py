@@ -215,7 +215,14 @@ def _runners() -> list[psutil.Process]:
 
 def _postgres() -> list[psutil.Process]:
     owned = Product(Path(os.environ["SLIPWAY_STATE_DIR"])).processes()
-    return [process for process in owned if process.name() == "postgres"]
+    return [process for process in owned if _name(process) == "postgres"]
+
+
+def _name(process: psutil.Process) -> str:
+    try:
+        return process.name()
+    except psutil.NoSuchProcess:
+        return ""
 
 
 def _cpu_s(processes: list[psutil.Process]) -> float:
