@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from evals.api.parameters import REFERENCE, suite_reference
-from evals.api.runs import OutputOut
+from evals.api.results import OutputOut
 from evals.models import Comparison
 from evals.selectors import method_inputs, runs, suites
 from evals.selectors.comparisons import comparison_with_id, pairs_of

@@ -13,13 +13,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from evals import outputs
 from evals.api.parameters import SUITE_NAME, suite_reference
 from evals.caps import MOST, MOST_SECONDS, Caps
-from evals.models import EarlyStop, Metric, PaceChange, Result, Run
+from evals.models import EarlyStop, Metric, PaceChange, Run
 from evals.selectors import runs, suites
 from evals.services import runs as services
-from evals.states import ResultState, RunSource, RunState
+from evals.states import RunSource, RunState
 from infra.api.authentication import actor_of
 from infra.api.bodies import checked
 from releases.selectors.checkpoints import checkpoint_named
@@ -196,51 +195,6 @@ class RunDetailOut(RunOut):
         return {**run.origin, "stated": StatedOut(runs.stated_beside(run), many=True).data}
 
 
-class OutputOut(serializers.Serializer):
-    """What the checkpoint answered."""
-
-    text = serializers.CharField(allow_blank=True)
-    tool_calls = serializers.ListField(child=serializers.JSONField())
-    finish_reason = serializers.CharField(allow_null=True)
-
-
-class ResultOut(serializers.ModelSerializer):
-    """What became of one (case, repeat)."""
-
-    case_id = serializers.CharField(source="case.case_id", read_only=True)
-    output = serializers.SerializerMethodField()
-
-    class Meta:
-        model = Result
-        fields = (
-            "case_id",
-            "repeat",
-            "state",
-            "score",
-            "components",
-            "explanation",
-            "output",
-            "error_code",
-            "error_message",
-            "n_calls",
-            "tokens_in",
-            "tokens_out",
-            "cost_micros",
-            "latency_ms",
-            "n_grader_calls",
-            "grader_tokens_in",
-            "grader_tokens_out",
-            "grader_cost_micros",
-            "recorded_at",
-        )
-        read_only_fields = fields
-
-    @extend_schema_field(OutputOut(allow_null=True))
-    def get_output(self, result: Result) -> Any:
-        kept = outputs.unpack(result.output)
-        return None if kept is None else OutputOut(kept).data
-
-
 class Filters(serializers.Serializer):
     suite = serializers.RegexField(f"^{SUITE_NAME}$", required=False)
     checkpoint = serializers.CharField(max_length=120, required=False)
@@ -287,24 +241,6 @@ class RunDetail(APIView):
         return Response(RunDetailOut(runs.run_with_id(run_id)).data)
 
 
-class Results(ListAPIView):
-    """A run's results in the suite's order, with what was answered."""
-
-    serializer_class = ResultOut
-    queryset = Result.objects.none()
-
-    def get_queryset(self) -> QuerySet[Result]:
-        state = checked(ResultFilters, self.request.query_params).get("state")
-        found = runs.results(runs.run_with_id(self.kwargs["run_id"]))
-        return found.filter(state=state) if state else found
-
-    @extend_schema(
-        parameters=[OpenApiParameter("state", enum=[state.value for state in ResultState])]
-    )
-    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        return super().get(request, *args, **kwargs)
-
-
 class PaceChangeOut(serializers.ModelSerializer):
     """A change of how many calls the run's endpoint takes at once, all workers together."""
 
@@ -321,7 +257,3 @@ class RunPace(ListAPIView):
 
     def get_queryset(self) -> QuerySet[PaceChange]:
         return runs.pace_changes(runs.run_with_id(self.kwargs["run_id"]))
-
-
-class ResultFilters(serializers.Serializer):
-    state = serializers.ChoiceField([state.value for state in ResultState], required=False)
