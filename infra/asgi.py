@@ -11,12 +11,13 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "infra.settings")
 from django.core.asgi import get_asgi_application
 
 from infra import gateway_asgi
+from infra.body_limit import with_body_limit
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-django = get_asgi_application()
+django = with_body_limit(get_asgi_application())
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
