@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 import threading
@@ -9,8 +10,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -50,19 +49,23 @@ def chromium() -> str:
 
 
 @pytest.fixture(scope="module")
-def site(
-    chromium: str,
+def told(
     django_db_setup: None,
     django_db_blocker: DjangoDbBlocker,
     valkey: str,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Site]:
-    """The console over a private copy of the database, served by a thread of this process."""
+) -> Iterator[World]:
+    """The story, told once for the tests of a file, in a private copy of the database."""
     with django_db_blocker.unblock(), _own_database():
-        story = worlds.build(tmp_path_factory.mktemp("artifacts"))
-        connections["default"].close()
-        with _served() as url:
-            yield Site(url=url, world=story)
+        yield worlds.build(tmp_path_factory.mktemp("artifacts"))
+
+
+@pytest.fixture(scope="module")
+def site(chromium: str, told: World) -> Iterator[Site]:
+    """The console over the story's database, served by a thread of this process."""
+    connections["default"].close()
+    with _served() as url:
+        yield Site(url=url, world=told)
 
 
 @pytest.fixture(scope="module")
@@ -75,15 +78,9 @@ def browser(site: Site, chromium: str) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def quick_passwords(settings: Any) -> None:
-    """Nobody's password is worth a tenth of a second here."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
-@pytest.fixture
-def world(db: None, quick_passwords: None, valkey: str, tmp_path: Path) -> World:
-    """The story in this test's transaction."""
-    return worlds.build(tmp_path)
+def world(told: World, db: None) -> World:
+    """The story, as this test's transaction found it."""
+    return copy.deepcopy(told)
 
 
 @contextmanager
@@ -98,6 +95,7 @@ def _own_database() -> Iterator[None]:
         try:
             yield
         finally:
+            connections["default"].close()
             for place in (connections["default"].settings_dict, settings.DATABASES["default"]):
                 place["NAME"] = original
             admin.execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -125,7 +125,7 @@
       actions().forEach((e) => expected.add(e));
       if (root === "body") {
         document.activeElement.blur();
-      } else {
+      } else if (!document.activeElement.matches(root)) {
         visit((last = document.activeElement));
       }
       if (isQuick) {

@@ -11,13 +11,13 @@ SCRIPT = Path(__file__).with_suffix(".js").read_text()
 _LIMIT = 900
 
 
-def walked(page: Page) -> tuple[int, list[str]]:
-    """How many stops a page has, and what is wrong on the way.
+def walked(page: Page, inside: str = "body") -> tuple[int, list[str]]:
+    """How many stops a page, or the part of it that has the focus, has; what is wrong on the way.
 
     Opens whatever opens, presses every link and button (a guard keeps the page where it is), and
     complains of what Tab misses, leaves unmarked or out of sight, and of what only a mouse works.
     """
-    page.evaluate("keyboard.start", ["body", False])
+    page.evaluate("keyboard.start", [inside, False])
     for _ in range(_LIMIT):
         page.keyboard.press("Tab")
         key = page.evaluate("keyboard.stop()")

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def owner(quick_passwords: None) -> Client:
+def owner() -> Client:
     builders.cast()
     builders.checkpoint()
     return signed_in("eval_owner")

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.browser
 WIDTHS = (1280, 390)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 def test_every_page_is_whole_at_1280_and_at_390(browser: Browser, site: Site, theme: str) -> None:
     found: dict[str, list[str]] = {}
     with visiting(browser, site, "admin", WIDTHS[0], theme) as visit:

@@ -31,7 +31,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def keeper(quick_passwords: None) -> Client:
+def keeper() -> Client:
     builders.cast()
     return signed_in("eval_owner")
 
