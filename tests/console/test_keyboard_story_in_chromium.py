@@ -18,7 +18,7 @@ from tests.console.keyboard import tab_to
 from tests.console.test_story_in_chromium import asked
 from tests.console.visits import Visit, visiting
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 # Counts what a mouse would do: a click that no key made has a place on the screen.
 _CLICKS = """addEventListener('click', (event) => {
   if (event.detail > 0) sessionStorage.setItem('mouse', 'used');

@@ -135,6 +135,7 @@ def would(found: Backtest) -> dict[str, set[str]]:
     return told
 
 
+@pytest.mark.long
 def test_past_promotions_are_judged_by_a_proposed_policy(past: Past, tmp_path: Path) -> None:
     past.called("half-1", 3)
     before = footprint()

@@ -151,7 +151,7 @@ def _told(result: Any) -> str:
     return ",".join(reason.code for reason in result.reasons)
 
 
-@pytest.mark.parametrize("turn", range(2))
+@pytest.mark.parametrize("turn", [0, pytest.param(1, marks=pytest.mark.long)])
 def test_fifty_promotes_of_two_checkpoints_give_one_winner_and_one_conflict(
     committed_db: str, turn: int
 ) -> None:

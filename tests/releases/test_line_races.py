@@ -259,6 +259,7 @@ def all_or_nothing() -> None:
     assert Release.objects.count() in (0, 3)
 
 
+@pytest.mark.long
 def test_a_set_moves_whole_or_not_at_all_wherever_it_is_killed(committed_db: str) -> None:
     work = set_to_resume()
     all_or_nothing()

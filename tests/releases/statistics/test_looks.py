@@ -50,6 +50,7 @@ def test_without_anything_to_compare_everything_is_left() -> None:
     assert (found.lo, found.hi) == (0.0, math.inf)
 
 
+@pytest.mark.long
 def test_an_interval_between_two_grid_points_is_not_lost() -> None:
     strata = [[2000, 10000, 2000, 10000]] * 400
     found, exact = odds_ratio_looks(strata), odds_ratio_sequence(strata, 1.0)
