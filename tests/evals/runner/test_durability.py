@@ -32,6 +32,8 @@ from tests.conftest import database_url
 from tests.evals import builders, worker
 from tests.evals.upstream import Upstream
 
+# Kills, races and real time.
+pytestmark = pytest.mark.long
 CONCURRENCY = 8
 NOWHERE = "http://127.0.0.1:9/v1"
 

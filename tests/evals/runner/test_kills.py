@@ -16,6 +16,8 @@ from infra import clock
 from tests.evals import builders, worker
 from tests.evals.upstream import Upstream
 
+# Kills, races and real time.
+pytestmark = pytest.mark.long
 CONCURRENCY = 8
 
 
@@ -100,7 +102,6 @@ def test_a_cancelled_run_stops_its_worker(
     assert Result.objects.filter(run=run).count() < run.n_expected
 
 
-@pytest.mark.long
 def test_kills_at_twenty_random_moments(committed_db: str, valkey: str, upstream: Upstream) -> None:
     moments = random.Random(4)
     upstream.delay_s = 0.005

@@ -23,6 +23,8 @@ from tests import builders as shared
 from tests.evals import builders, worker
 from tests.evals.upstream import Upstream, completion
 
+# Kills, races and real time.
+pytestmark = pytest.mark.long
 CONCURRENCY = 4
 COST_OF_ONE = 28
 TOKENS_OF_ONE = 24

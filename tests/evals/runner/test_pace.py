@@ -27,6 +27,8 @@ from tests.evals import builders
 from tests.evals.fast_upstream import serving
 from tests.evals.upstream import Upstream, failure
 
+# Kills, races and real time.
+pytestmark = pytest.mark.long
 LATENCY_MS = 200
 NO_VALKEY = "unix:///nowhere/valkey.sock?db=0"
 
@@ -96,7 +98,6 @@ def meet(valkey: str, seconds: float, *options: str) -> tuple[float, float, list
     return rate("answered_at"), rate("refused_at"), workers
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("limit", [5, 40])
 @pytest.mark.parametrize("retry_after_s", ["0", "1"])
 def test_two_workers_meet_a_providers_limit(valkey: str, limit: int, retry_after_s: str) -> None:
@@ -109,7 +110,6 @@ def test_two_workers_meet_a_providers_limit(valkey: str, limit: int, retry_after
     assert refused <= 0.1 * answered
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(("quota", "window_s"), [(100, 1), (1_000, 10)])
 def test_two_workers_use_a_providers_quota(valkey: str, quota: int, window_s: int) -> None:
     options = ("--quota", str(quota), "--quota-s", str(window_s))
@@ -239,7 +239,7 @@ def test_an_upstream_that_only_throttles_is_silent_until_it_answers(valkey: str)
         return before, pace.silent_s()
 
     before, after = looking(pace, act)
-    assert (before >= 0.2, after) == (True, 0.0)
+    assert (before >= 0.19, after) == (True, 0.0)
 
 
 def test_without_valkey_the_runs_own_concurrency_holds(caplog: pytest.LogCaptureFixture) -> None:
