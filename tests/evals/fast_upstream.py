@@ -197,23 +197,6 @@ class FastUpstream:
     def __init__(self, process: subprocess.Popen[str], base_url: str) -> None:
         self.process, self.base_url = process, base_url
 
-    def refusal(self) -> float | None:
-        """Seconds to wait where there are too many calls, at once or of this window."""
-        options = self.options
-        if options.limit and self.at_once >= options.limit:
-            return float(options.retry_after)
-        if not options.quota:
-            return None
-        now = time.time()
-        window = int(now // options.quota_s)
-        if window != self._quota_of:
-            self._quota_of, self._n_of_quota = window, 0
-        self._n_of_quota += 1
-        if self._n_of_quota <= options.quota:
-            return None
-        # Whole seconds, as providers say it.
-        return float(math.ceil((window + 1) * options.quota_s - now))
-
     def facts(self) -> dict[str, Any]:
         """What it has seen: calls, refusals, repeated questions, the most at once."""
         with urlopen(self.base_url, timeout=10) as answer:  # noqa: S310  our own server
