@@ -95,10 +95,18 @@ def kill(processes: list[psutil.Process]) -> None:
             continue
 
 
+def is_postgres(process: psutil.Process) -> bool:
+    """Its processes of one connection come and go while they are looked at."""
+    try:
+        return bool(process.name() == "postgres")
+    except psutil.NoSuchProcess:
+        return False
+
+
 def resumes(product: Product, run: str, victim: str) -> float:
     """Kill that, and the seconds until there is a new result."""
     if victim == "postgres":
-        found = [p for p in product.processes() if p.name() == "postgres"]
+        found = [each for each in product.processes() if is_postgres(each)]
     else:
         found = product.processes(*victim.split())
     kill(found)
