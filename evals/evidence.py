@@ -13,6 +13,7 @@ from evals.models import Comparison, Run, SuiteVersion
 from evals.selectors import health, judges, method_inputs, runs, scores, suites, tries
 from evals.selectors.comparisons import comparison_with_id, nodes_of
 from evals.selectors.judged import JudgeUse
+from evals.selectors.progress import progress
 from evals.services import comparisons
 from infra.errors import DomainError, NotFound
 from releases.gates.contract import Evidence, Gate, Subject
@@ -247,7 +248,7 @@ def _run_of(asked: _Asked, checkpoint: Checkpoint, against: Run | None = None) -
         return run
     going = runs.newest_open(asked.version, checkpoint.pk)
     if going is not None:
-        now = runs.progress(going)
+        now = progress(going)
         sentence = (
             f"{checkpoint.name} is being run on {asked.version}: {now.done} of {now.total} done."
         )

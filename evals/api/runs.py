@@ -17,6 +17,7 @@ from evals.api.parameters import SUITE_NAME, suite_reference
 from evals.caps import MOST, MOST_SECONDS, Caps
 from evals.models import EarlyStop, Metric, PaceChange, Run
 from evals.selectors import runs, suites
+from evals.selectors.progress import progress
 from evals.services import runs as services
 from evals.states import RunSource, RunState
 from infra.api.authentication import actor_of
@@ -181,7 +182,7 @@ class RunDetailOut(RunOut):
 
     @extend_schema_field(ProgressOut)
     def get_progress(self, run: Run) -> Any:
-        return ProgressOut(runs.progress(run)).data
+        return ProgressOut(progress(run)).data
 
     @extend_schema_field(EarlyStopOut(allow_null=True))
     def get_early_stop(self, run: Run) -> Any:

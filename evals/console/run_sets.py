@@ -11,7 +11,7 @@ from django.urls import reverse
 from evals.console.forms import StartRunSet, published_versions
 from evals.models import RunSet
 from evals.selectors import run_set_reports as reads
-from evals.selectors import runs
+from evals.selectors.progress import progress
 from evals.services import run_sets
 from evals.services.runs import STARTERS
 from infra import webhooks
@@ -72,7 +72,7 @@ class RunSetPage(Page):
             "run_set": self.run_set,
             "report": made.content if made else None,
             "deliveries": webhooks.deliveries(str(self.run_set.pk))[:20],
-            "members": [] if made else [(run, runs.progress(run)) for run in self._members()],
+            "members": [] if made else [(run, progress(run)) for run in self._members()],
         }
 
     def _members(self) -> Any:

@@ -13,6 +13,7 @@ from evals.console.forms import RegradeForm, StartRun, published_versions
 from evals.console.queries import score_lines
 from evals.models import Result, Run, SuiteVersion
 from evals.selectors import runs as reads
+from evals.selectors.progress import progress as progress_of
 from evals.services import regrades, run_controls
 from evals.services import runs as services
 from evals.states import ResultState, RunState
@@ -80,7 +81,7 @@ class RunPage(Page):
         if wanted in list(ResultState):
             rows = rows.filter(state=wanted)
         page = page_of(self.request, rows.order_by("case__position", "repeat"), 25)
-        progress = reads.progress(self.run)
+        progress = progress_of(self.run)
         may = self.actor.may(*services.STARTERS)
         return {
             "run": self.run,

@@ -11,8 +11,8 @@ from django.core.management.base import OutputWrapper
 from django.db import InterfaceError, OperationalError, connection
 
 from evals.models import Run
-from evals.selectors import runs
-from evals.selectors.runs import Progress, StatedBeside
+from evals.selectors.progress import Progress, progress
+from evals.selectors.runs import StatedBeside
 from evals.states import RunState
 from infra.errors import InvalidMove
 from releases.statistics.wording import points
@@ -49,7 +49,7 @@ def _progress(run: Run) -> Progress:
     end = time.monotonic() + LONGEST_AWAY_S
     while True:
         try:
-            return runs.progress(run)
+            return progress(run)
         except (OperationalError, InterfaceError):
             connection.close()
             if time.monotonic() > end:
@@ -61,8 +61,7 @@ def progress_line(now: Progress) -> str:
     """`running 120/480, 8.3/s, 43 s to go, 3 failed, 0 errored`."""
     parts = [f"{now.state.value} {now.done}/{now.total}"]
     if not now.is_over:
-        parts.append(f"{now.per_second:.1f}/s")
-        parts.append("time to go unknown" if now.eta_s is None else f"{now.eta_s:.0f} s to go")
+        parts += [now.rate, now.to_go or "time to go unknown"]
     parts += [f"{now.failed} failed", f"{now.errored} errored"]
     if now.refused:
         parts.append(f"{now.refused} refused")

@@ -13,6 +13,7 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from evals.models import Comparison, Result, Run, RunSet, RunSetReport
 from evals.selectors import runs
 from evals.selectors.judged_comparisons import shown
+from evals.selectors.progress import progress
 from evals.states import ResultState, RunState
 from infra import clock
 from infra.errors import InvalidMove, NotFound
@@ -101,7 +102,7 @@ def content_of(run_set: RunSet, compared: Sequence[Compared]) -> dict[str, Any]:
 
 
 def _run_told(run: Run) -> dict[str, Any]:
-    now = runs.progress(run)
+    now = progress(run)
     whole = run.metrics.filter(node="").values("mean", "lo", "hi").first()
     counts = asdict(now)
     kept = ("total", "passed", "failed", "errored", "refused", "skipped", "problem")

@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Q, QuerySet, Sum
 
 from evals.caps import Caps, Spent
 from evals.models import EarlyStop, PaceChange, Result, Run, SuiteVersion
-from evals.states import ResultState, RunSource, RunState
-from infra import clock
+from evals.states import RunSource, RunState
 from infra.errors import NotFound
 from releases.models import Checkpoint
 
@@ -23,40 +22,8 @@ _IMPORTED = Q(source=RunSource.IMPORTED.value) | Q(
     regraded_from__isnull=False, regraded_from__source=RunSource.IMPORTED.value
 )
 OVER = frozenset({RunState.COMPLETED, RunState.CANCELLED, RunState.FAILED})
-# The rate of a run is that of its last seconds, not of its whole life.
-RATE_WINDOW = timedelta(seconds=10)
 # A stated mean agrees when it differs by less: tools print six digits and more.
 STATED_AGREES = 1e-6
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """How far a run is."""
-
-    state: RunState
-    total: int
-    done: int
-    passed: int
-    failed: int
-    errored: int
-    refused: int
-    skipped: int
-    """Never asked: the run ended before, as `ended_because` says."""
-    per_second: float
-    """Results a second over the last ten seconds; 0 while none arrived."""
-    eta_s: float | None
-    """Seconds to go at that rate; None when it is not known."""
-    cost_micros: int | None
-    """So far, of the checkpoint's answers; None when no price was in force."""
-    grader_cost_micros: int | None
-    """So far, of the models that graders asked; None when none was asked or no price is known."""
-    n_grader_calls: int
-    problem: str
-    ended_because: str
-
-    @property
-    def is_over(self) -> bool:
-        return self.state in OVER
 
 
 def runs(suite: str = "", checkpoint: str = "", state: str = "") -> QuerySet[Run]:
@@ -169,38 +136,6 @@ def newest_open(version: SuiteVersion, checkpoint_id: UUID) -> Run | None:
     """The checkpoint's newest run on the version that is not over; None without one."""
     found = runs().filter(version=version, checkpoint_id=checkpoint_id)
     return found.exclude(state__in=[state.value for state in OVER]).first()
-
-
-def progress(run: Run) -> Progress:
-    """How far the run is now."""
-    now = clock.now()
-    row = Run.objects.get(pk=run.pk)
-    counted = Result.objects.filter(run=run).aggregate(
-        done=Count("pk"),
-        passed=Count("pk", filter=Q(state=ResultState.PASSED.value)),
-        failed=Count("pk", filter=Q(state=ResultState.FAILED.value)),
-        errored=Count("pk", filter=Q(state=ResultState.ERRORED.value)),
-        refused=Count("pk", filter=Q(state=ResultState.REFUSED.value)),
-        skipped=Count("pk", filter=Q(state=ResultState.SKIPPED.value)),
-        recent=Count("pk", filter=Q(recorded_at__gt=now - RATE_WINDOW)),
-        cost_micros=Sum("cost_micros"),
-        grader_cost_micros=Sum("grader_cost_micros"),
-        n_grader_calls=Sum("n_grader_calls", default=0),
-    )
-    recent = counted.pop("recent")
-    running_s = seconds_run(row, now)
-    window_s = min(RATE_WINDOW.total_seconds(), running_s)
-    per_second = recent / window_s if window_s > 0 else 0.0
-    left = row.n_expected - counted["done"]
-    return Progress(
-        state=RunState(row.state),
-        total=row.n_expected,
-        per_second=per_second,
-        eta_s=left / per_second if per_second else None,
-        problem=row.problem,
-        ended_because=row.ended_because,
-        **counted,
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from evals import formats
 from evals.models import Run, Suite, SuiteVersion
-from evals.selectors.runs import newest_completed, progress, run_with_id
+from evals.selectors.progress import progress
+from evals.selectors.runs import newest_completed, run_with_id
 from evals.selectors.suites import version_named
 from evals.services import comparisons
 from evals.services.runs import start_run
@@ -75,7 +76,7 @@ def _wait(run: Run, say: Say) -> int:
     while not (now := progress(run_with_id(run.pk))).is_over:
         if time.monotonic() - told >= _REPORT_EVERY_S:
             told = time.monotonic()
-            eta = f", {now.eta_s:.0f} s to go" if now.eta_s is not None else ""
+            eta = f", {now.to_go}" if now.to_go else ""
             say(f"     {run}: {now.done} of {now.total}{eta}")
         time.sleep(0.5)
     if now.state is not RunState.COMPLETED:

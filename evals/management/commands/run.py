@@ -25,6 +25,7 @@ from evals.management.run_progress import (
 from evals.management.run_set_actions import RunSetActions, report, run_options, sets
 from evals.models import Run
 from evals.selectors import runs, suites
+from evals.selectors.progress import progress
 from evals.services import foreseen, regrades, run_controls, run_imports
 from evals.services import runs as services
 from evals.services.comparisons import DEFAULT_MARGIN
@@ -260,7 +261,7 @@ class Command(RunSetActions):
         return {"id": str(run.pk), "state": run.state}
 
     def _told(self, run: Run) -> dict[str, Any]:
-        now, against = runs.progress(run), run.stop_early_against_id
+        now, against = progress(run), run.stop_early_against_id
         self.say(f"{run.pk}  {run}  {progress_line(now)}")
         means = list(run.metrics.values("node", "n_cases", "n_missing", "mean", "lo", "hi"))
         for mean in means:

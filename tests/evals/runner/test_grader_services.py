@@ -14,7 +14,7 @@ from evals.caps import Caps
 from evals.graders import contract
 from evals.graders.contract import Grade, GradedCase, Sample, Services
 from evals.models import PaceChange, Result
-from evals.selectors import runs as reads
+from evals.selectors.progress import progress
 from infra import clock
 from infra.errors import InvalidInput, InvalidMove
 from tests.evals import builders
@@ -66,9 +66,9 @@ def test_a_graders_calls_and_cost_stand_beside_the_runs(
     counted = (once.n_grader_calls, once.grader_tokens_in, once.grader_tokens_out)
     assert (*counted, once.grader_cost_micros) == (1, 20, 4, 28)
     assert (twice.n_grader_calls, twice.grader_tokens_in) == (2, 20)
-    progress = reads.progress(run)
-    assert (progress.n_grader_calls, progress.grader_cost_micros) == (7, 6 * 28)
-    assert progress.cost_micros is None
+    now = progress(run)
+    assert (now.n_grader_calls, now.grader_cost_micros) == (7, 6 * 28)
+    assert now.cost_micros is None
 
 
 def test_a_grader_whose_model_fails_leaves_the_result_errored(
