@@ -8,7 +8,7 @@ import importlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, cast
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
@@ -16,6 +16,7 @@ from jsonschema.exceptions import best_match
 from evals import components
 from evals.graders import merging, refusals
 from evals.graders.contract import (
+    AsyncGrader,
     ComponentGrade,
     Grade,
     GradedCase,
@@ -174,7 +175,8 @@ async def grade_one_async(
     if not needs_services(spec):
         return await asyncio.to_thread(grade_one, spec, case, sample)
     try:
-        grade = await get(spec["type"]).grade_async(spec, case, sample, services)
+        grader = cast("AsyncGrader", get(spec["type"]))
+        grade = await grader.grade_async(spec, case, sample, services)
     except UnreadableSample as error:
         return unparsable(str(error))
     except (GraderError, GraderSpecError):

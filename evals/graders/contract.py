@@ -162,10 +162,10 @@ class Services(Protocol):
 class Grader(Protocol):
     """A grader is a module, or any object, with these names.
 
-    One that waits for a model or a process has, instead of `grade` or beside it,
-    `async def grade_async(spec, case, sample, services)`; and, where only some settings need it,
-    `needs_services(spec) -> bool`. One that asks models names them by `models(spec)`, so that a
-    run which could not reach them is refused before it begins.
+    One that waits for a model or a process is an `AsyncGrader`, instead of `grade` or beside it;
+    and, where only some settings need it, has `needs_services(spec) -> bool`. One that asks models
+    names them by `models(spec)`, so that a run which could not reach them is refused before it
+    begins.
     """
 
     @property
@@ -181,6 +181,15 @@ class Grader(Protocol):
 
     def grade(self, spec: Mapping[str, Any], case: GradedCase, sample: Sample) -> Grade:
         """The grade; GraderError when the grader itself cannot tell."""
+
+
+class AsyncGrader(Protocol):
+    """A grader that waits for a model or a process."""
+
+    async def grade_async(
+        self, spec: Mapping[str, Any], case: GradedCase, sample: Sample, services: Services
+    ) -> Grade:
+        """As `Grader.grade`, asking through the services."""
 
 
 def single_labels(spec: Mapping[str, Any], case: GradedCase) -> tuple[str, ...]:

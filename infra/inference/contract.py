@@ -47,7 +47,7 @@ class RetryPolicy:
         """Seconds until the next call: what the upstream asks for, else exponential with jitter."""
         if retry_after_s is not None:
             return retry_after_s
-        ceiling = min(self.longest_wait_s, self.first_wait_s * 2 ** (n_calls - 1))
+        ceiling = min(self.longest_wait_s, self.first_wait_s * 2.0 ** (n_calls - 1))
         return ceiling * (0.5 + random.random() / 2)  # noqa: S311  jitter, not a secret
 
 

@@ -19,7 +19,7 @@ import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
 
-import syscalls  # type: ignore[import-not-found]  the warden puts this folder on its path
+import syscalls  # the warden puts this folder on its path
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS = 1, 22, 38
