@@ -75,7 +75,7 @@ def corrected_deltas(asked: Asked, made: Comparison, nodes: Nodes) -> dict[str, 
         nodes,
         {label: one.result for label, one in correction.nodes.items()},
         correction.missing,
-        suite_name=made.candidate.version.suite.name,
+        suite_name=str(made.candidate.version),
         margin=made.margin,
         confidence=asked.confidence,
     )

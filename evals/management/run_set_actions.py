@@ -15,6 +15,8 @@ from evals.models import RunSet, Suite
 from evals.selectors import run_set_reports, runs, suites
 from evals.services import run_sets
 from infra.cli import SlipwayCommand
+from infra.errors import NotFound
+from releases.models import Checkpoint
 from releases.selectors.checkpoints import checkpoint_named
 
 POLL_S = 0.5
@@ -30,6 +32,15 @@ def report(parser: CommandParser) -> None:
     parser.add_argument("--html", type=Path, metavar="FILE", help="also write it as a page")
 
 
+def _checkpoint(name: str) -> Checkpoint:
+    """The checkpoint of that name; NotFound for what is no suite's name either."""
+    try:
+        return checkpoint_named(name)
+    except NotFound as error:
+        message = f"No suite is named {name!r} either: `manage.py suite list` shows them."
+        raise NotFound(error.code, f"{error} {message}") from error
+
+
 class RunSetActions(SlipwayCommand):
     """The actions of `manage.py run` that concern sets."""
 
@@ -41,7 +52,7 @@ class RunSetActions(SlipwayCommand):
             actor=self.actor(options),
             name=options["set"],
             versions=[suites.version_named(name) for name in named],
-            checkpoints=[checkpoint_named(name) for name in given if name not in named],
+            checkpoints=[_checkpoint(name) for name in given if name not in named],
             baseline=checkpoint_named(options["baseline"]) if options["baseline"] else None,
             margin=options["margin"],
             **run_options(options),

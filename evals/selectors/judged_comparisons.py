@@ -49,7 +49,7 @@ def shown(comparison: Comparison, now: datetime) -> ShownComparison:
         nodes_of(comparison),
         {label: one.result for label, one in correction.nodes.items()},
         correction.missing,
-        suite_name=comparison.candidate.version.suite.name,
+        suite_name=str(comparison.candidate.version),
         margin=comparison.margin,
         confidence=comparison.confidence,
     )

@@ -45,7 +45,7 @@ def compare(
         return found
     pairs = reads.paired(candidate_run, baseline_run)
     level = interval_confidence(candidate_run, confidence)
-    nodes = _nodes(pairs, candidate_run.version.suite.name, margin, level)
+    nodes = _nodes(pairs, str(candidate_run.version), margin, level)
     with transaction.atomic():
         made, _ = Comparison.objects.get_or_create(
             input_digest=digest,

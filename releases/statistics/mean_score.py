@@ -34,14 +34,20 @@ def mean_score(
 
     Wilson for plain 0/1 without clusters; CR2-t otherwise, with the sparse guard (one
     pseudo-cluster of all 0 and one of all 1) while nearly every cluster sits at one end of the
-    scale. Raises ValueError naming the field.
+    scale, and both ends kept within 0..1. Raises ValueError naming the field.
     """
     values = inputs.numbers("scores", scores, at_least=0.0, at_most=1.0)
     if cluster is None and np.all((values == 0) | (values == 1)):
         lo, hi = wilson(int(values.sum()), len(values), confidence)
         return MeanScore(mean=float(values.mean()), lo=lo, hi=hi, method="wilson")
     result = clustered_mean(values, cluster, guard=SCORE_GUARD, confidence=confidence)
-    return MeanScore(mean=result.mean, lo=result.lo, hi=result.hi, method="cr2")
+    lo, hi = _within_scale(result.lo), _within_scale(result.hi)
+    return MeanScore(mean=result.mean, lo=lo, hi=hi, method="cr2")
+
+
+def _within_scale(end: float | None) -> float | None:
+    """No mean lies outside of the scale, so nothing is lost when an interval ends with it."""
+    return None if end is None else min(1.0, max(0.0, end))
 
 
 def wilson(passed: int, n: int, confidence: float = 0.95) -> tuple[float, float]:

@@ -86,3 +86,8 @@ def test_sets_from_the_command_line(upstream: Upstream, tmp_path: Path) -> None:
     assert "Set nightly" in text and "<script" not in text and "/console/" not in text
     with pytest.raises(SystemExit):
         told("run", "start", "echo", "one", "two")
+    said = StringIO()
+    asked = ("run", "start", "ecko", "one", "--set", "nightly", "--by", "engineer")
+    with pytest.raises(SystemExit):
+        call_command(*asked, stderr=said)
+    assert "No suite is named 'ecko' either" in said.getvalue()

@@ -53,3 +53,9 @@ def test_a_score_outside_its_range_is_refused_by_name(bad):
 def test_wilson_reaches_a_mean_at_the_end_of_the_scale(n):
     assert wilson(n, n)[1] == 1.0
     assert wilson(0, n)[0] == 0.0
+
+
+def test_few_graded_scores_stay_within_the_scale():
+    found = mean_score([0.4, 0.6, 1.0], confidence=0.99)
+    assert (found.lo, found.hi, found.method) == (0.0, 1.0, "cr2")
+    assert mean_score([0.4, 0.6, 0.5]).lo > 0.0
