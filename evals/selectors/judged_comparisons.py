@@ -94,7 +94,7 @@ def _unknown(comparison: Comparison, problem: str) -> Correction:
 
 
 def _name(comparison: Comparison, label: str) -> str:
-    return label or comparison.candidate.version.suite.name
+    return label or str(comparison.candidate.version)
 
 
 def _shown(node: Node, found: Node, correction: Correction) -> dict[str, Any]:

@@ -113,7 +113,7 @@ def whole_comparison_input(comparison: Comparison) -> MethodInput:
     pairs = comparisons.paired(comparison.candidate, comparison.baseline)
     given: dict[str, Any] = {
         "nodes": {node: [asdict(case) for case in pairs.cases(node)] for node in pairs.nodes},
-        "suite_name": comparison.candidate.version.suite.name,
+        "suite_name": str(comparison.candidate.version),
         "margin": comparison.margin,
         "confidence": comparison.confidence,
         "n_unshared": pairs.n_unshared,

@@ -139,7 +139,7 @@ def test_compare_prints_a_sentence_a_component(upstream: Upstream) -> None:
     lines = said("compare", "new", "old", "--suite", "echo", "--margin", "0.2").splitlines()
     assert lines[0] == "new against old on echo@1"
     assert [line.strip().split(":")[0] for line in lines[1:]] == [
-        "echo",
+        "echo@1",
         "echo",
         "echo.first",
         "echo.second",

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.long
 N_CASES, CONCURRENCY, LATENCY_MS = 6_000, 16, 50
 N_KILLS = 20
 RESUMED_WITHIN_S = 10.0
+OLDEST_PROGRESS_S = 2.0
 MAKE = f"""
 import json, os, sys
 os.environ["DJANGO_SETTINGS_MODULE"] = "infra.settings"
@@ -181,3 +182,18 @@ def test_cases_that_fail_for_ever_end_and_name_themselves(product: Product) -> N
     )
     assert codes == [("upstream_500",)]
     assert took_s <= 90
+
+
+def test_progress_is_never_older_than_two_seconds(product: Product) -> None:
+    with serving("--latency-ms", str(LATENCY_MS)) as upstream:
+        make_suite(product, upstream, "watched", N_CASES)
+        run = start(product, "watched")
+        assert wait_until(lambda: n_results(product, run) > 0, timeout_s=30)
+        shown = []
+        while not state_is_over(product, run):
+            asked = upstream.facts()["n_calls"]
+            time.sleep(OLDEST_PROGRESS_S - 0.2)
+            told = product.api("GET", f"/runs/{run}/").json()["progress"]
+            shown.append((asked, told["done"]))
+    assert len(shown) > 3
+    assert all(done >= min(asked, N_CASES) - CONCURRENCY for asked, done in shown), shown
