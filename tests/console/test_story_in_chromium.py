@@ -114,7 +114,7 @@ def test_comparing_two_checkpoints_shows_what_got_worse(browser: Browser, site: 
         assert page.input_value("#compare-baseline") == str(site.world.incumbent.pk)
         page.fill("#compare-margin", "2")
         submit(page, "button:has-text('Compare')")
-        assert "the margin, 2.0 % worse" in page.inner_text(".sw-legend")
+        assert "the margin, 2 points worse" in page.inner_text(".sw-legend")
         assert "echo.first" in page.inner_text(".sw-sentences")
         assert "got worse" in page.inner_text("#flipped")
         assert not visit.problems()

@@ -105,6 +105,13 @@ def points(value: float | None) -> str:
 
 
 @register.filter
+def margin(value: float) -> str:
+    """A margin in percentage points: 2 points, 0.5 points."""
+    size = f"{100 * value:.4g}"
+    return f"{size} point{'s' * (size != '1')}"
+
+
+@register.filter
 def points_or_word(value: float | str | None) -> str:
     """As `points`; an end without bound, kept as a word, stays a word."""
     return "no bound" if isinstance(value, str) else points(value)
