@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 
+from alpha.gateway.calls import answer
 from alpha.gateway.catalog import list_models, show_model
-from alpha.gateway.chat import complete_chat
+from alpha.gateway.chat import Chat
 from alpha.gateway.config import GatewayConfig
 from alpha.gateway.errors import SERVER, ClientGone, Refusal, invalid_key, not_ready
 from alpha.gateway.feedback import post_feedback, show_feedback
@@ -59,7 +60,7 @@ class Gateway:
         match path.removeprefix(ROOT).split("/")[1:]:
             case ["chat", "completions"]:
                 _only(method, "POST")
-                await complete_chat(parts, call, table, self._key(table, call))
+                await answer(parts, call, table, self._key(table, call), Chat)
             case ["models"]:
                 _only(method, "GET")
                 await list_models(call, table, self._key(table, call))

@@ -1,83 +1,105 @@
-"""`POST /v1/chat/completions`: from the body to an admitted call."""
+"""`POST /v1/chat/completions`: what it has of its own."""
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Mapping
+from typing import Any
 
 import orjson
 
-from alpha.gateway.errors import SERVER, Refusal, refusal_of_denial
-from alpha.gateway.limits import Admission, Estimate
-from alpha.gateway.metering import PER, Run
-from alpha.gateway.parts import Parts
-from alpha.gateway.requests import ChatRequest, chat_request
-from alpha.gateway.service import Service
-from alpha.gateway.wire import Call
-from alpha.routing import Denial, KeyEntry, Route, Table, choose_deployment, resolve, unit_of
-from infra import clock
+from alpha.gateway.assembly import Assembly
+from alpha.gateway.operation import UNBOUNDED_TOKENS, Bound, Operation, sse
+from alpha.gateway.replies import ChatReplies, counted, shown_usage
+from alpha.gateway.requests import chat_request
+from alpha.routing import CheckpointEntry
+from releases.serving import ServingDefaults, compose_request
 
-log = logging.getLogger(__name__)
-ENDPOINT = "chat/completions"
-SESSION = b"x-slipway-session"
 # What a template may add around each message, at most.
 FRAME_TOKENS = 16
-UNBOUNDED_TOKENS = 1024
 
 
-async def complete_chat(parts: Parts, call: Call, table: Table, key: KeyEntry) -> None:
-    """Answer a chat completion, streamed or whole."""
-    config = parts.config
-    body = await call.json_object(config.body_limit_bytes, config.body_patience_s)
-    chat = chat_request(body)
-    names = (chat.safety_identifier, chat.user, call.header(SESSION)[:512])
-    unit = unit_of(config.unit_secret, key.partner_id, names, key.id)
-    route = resolve(table, key, chat.codename, unit, clock.now())
-    if isinstance(route, Denial):
-        raise refusal_of_denial(route, chat.codename)
-    admission = await parts.limits.start(
-        route.grant, key.id, call.request_id.hex, lambda: upper_bound(route, chat)
-    )
-    call.rates = admission.rates
-    run = await _begin(parts, call, chat, route, admission)
-    await Service(parts, call, chat, run, admission).serve()
+class Chat(Operation):
+    """One chat completion."""
 
+    path = "chat/completions"
 
-async def _begin(
-    parts: Parts, call: Call, chat: ChatRequest, route: Route, admission: Admission
-) -> Run:
-    """The call's usage event, begun; what can't be metered is not served."""
-    checkpoint = route.release.checkpoint
-    # The low bits of a request id are random: each call draws its own deployment.
-    deployment = choose_deployment(checkpoint, call.request_id.int & 0xFFFFFFFF)
-    try:
-        return parts.ledger.begin(
-            call.request_id, route, deployment, endpoint=ENDPOINT, streamed=chat.stream
+    def __init__(self, body: Mapping[str, Any]) -> None:
+        asked = chat_request(body)
+        self._asked = asked
+        self.codename, self.stream = asked.codename, asked.stream
+        self.safety_identifier, self.user = asked.safety_identifier, asked.user
+        self.forwarded = asked.forwarded
+        self.opens_with_system = asked.starts_with_system
+        self._assembly: Assembly | None = None
+        self._said: list[dict[str, Any]] = []
+
+    def bound(self, checkpoint: CheckpointEntry) -> Bound:
+        """A token a byte, and every token that it may be answered.
+
+        Without `max_tokens` nobody knows: a usual length is reserved, and the limits know of it.
+        """
+        messages = self.forwarded["messages"]
+        sampling = checkpoint.serving.get("sampling") or {}
+        limit = self._asked.max_tokens or sampling.get("max_tokens")
+        longest = min(limit or UNBOUNDED_TOKENS, checkpoint.context_window)
+        return Bound(
+            tokens_in=self.n_bytes + FRAME_TOKENS * len(messages),
+            tokens_out=longest * self._asked.n_choices,
+            is_kept=limit is not None,
         )
-    except OSError as error:
-        log.error("no call can be metered: %s", error)
-        await parts.limits.settle(admission, call.request_id.hex, 0, 0)
-        raise Refusal(
-            503,
-            "metering_unavailable",
-            "The call can't be accounted for at the moment. Try again.",
-            kind=SERVER,
-            retry_after=5,
-        ) from error
+
+    @property
+    def n_bytes(self) -> int:
+        return len(orjson.dumps(self.forwarded["messages"]))
+
+    def composed(self, serving: Mapping[str, Any], upstream_model: str) -> dict[str, Any]:
+        body = dict(self.forwarded)
+        if self.stream:
+            # Always asked for: a stream is metered like any other call.
+            body |= {"stream": True, "stream_options": {"include_usage": True}}
+        return compose_request(ServingDefaults.from_row(serving), upstream_model, body)
+
+    def begin(self, request_hex: str, created: int, *, keeps_text: bool) -> None:
+        asked = self._asked
+        self._replies = ChatReplies(
+            request_hex,
+            created,
+            asked.codename,
+            logprobs=asked.wants_logprobs,
+            usage=asked.include_usage,
+        )
+        self._assembly = Assembly() if keeps_text else None
+
+    def count(self, upstream: Any) -> None:
+        self.counts = counted(upstream.get("usage") if isinstance(upstream, dict) else None)
+
+    def whole(self, upstream: Any, hidden_tokens: int) -> bytes:
+        reply = self._replies.whole(upstream, self._usage(hidden_tokens))
+        self._said = [choice["message"] for choice in reply["choices"]]
+        return orjson.dumps(reply)
+
+    def event(self, upstream: Mapping[str, Any]) -> bytes:
+        self.counts = counted(upstream.get("usage")) or self.counts
+        chunk = self._replies.chunk(upstream)
+        if chunk is None:
+            return b""
+        self.n_pieces += any(_speaks(choice["delta"]) for choice in chunk["choices"])
+        if self._assembly is not None:
+            self._assembly.add(chunk)
+        return sse(chunk)
+
+    def end(self, hidden_tokens: int) -> bytes:
+        last = b""
+        if self._asked.include_usage:
+            last = sse(self._replies.usage_chunk(self._usage(hidden_tokens)))
+        return last + b"data: [DONE]\n\n"
+
+    def said(self) -> list[dict[str, Any]]:
+        return self._said or (self._assembly.messages() if self._assembly else [])
+
+    def _usage(self, hidden_tokens: int) -> dict[str, Any] | None:
+        return shown_usage(self.counts, hidden_tokens) if self.counts else None
 
 
-def upper_bound(route: Route, chat: ChatRequest) -> Estimate:
-    """The most that the call can use: a token a byte, and every token that it may be answered.
-
-    Without `max_tokens` nobody knows: a usual length is reserved, and the limits know of it.
-    """
-    messages, checkpoint = chat.forwarded["messages"], route.release.checkpoint
-    tokens_in = len(orjson.dumps(messages)) + FRAME_TOKENS * len(messages)
-    sampling = checkpoint.serving.get("sampling") or {}
-    limit = chat.max_tokens or sampling.get("max_tokens")
-    window = checkpoint.context_window
-    tokens_out = min(limit or UNBOUNDED_TOKENS, window) * chat.n_choices
-    price = checkpoint.price_at(clock.now())
-    total = tokens_in * price.input + tokens_out * price.output if price else 0
-    return Estimate(
-        tokens=tokens_in + tokens_out, micros=-(-total // PER), bounded=limit is not None
-    )
+def _speaks(delta: Mapping[str, Any]) -> bool:
+    return bool(delta.get("content") or delta.get("refusal") or delta.get("tool_calls"))

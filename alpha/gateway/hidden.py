@@ -112,7 +112,9 @@ class HiddenPrompts:
         with_it, without = [
             _prompt_tokens(
                 await self._upstreams.complete(
-                    deployment, compose_request(serving, deployment.upstream_model, body)
+                    deployment,
+                    "chat/completions",
+                    compose_request(serving, deployment.upstream_model, body),
                 )
             )
             for serving in (full, bare)

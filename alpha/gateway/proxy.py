@@ -46,9 +46,9 @@ class Upstreams:
         if self._session is not None:
             await self._session.close()
 
-    async def complete(self, to: DeploymentEntry, body: Mapping[str, Any]) -> Any:
+    async def complete(self, to: DeploymentEntry, path: str, body: Mapping[str, Any]) -> Any:
         """The upstream's JSON reply; UpstreamFailed."""
-        async with self._answered(to, body) as response:
+        async with self._answered(to, path, body) as response:
             raw = await self._read(response, self._config.reply_limit_bytes)
         try:
             return orjson.loads(raw)
@@ -57,22 +57,22 @@ class Upstreams:
 
     @asynccontextmanager
     async def streamed(
-        self, to: DeploymentEntry, body: Mapping[str, Any]
+        self, to: DeploymentEntry, path: str, body: Mapping[str, Any]
     ) -> AsyncIterator[AsyncIterator[list[bytes]]]:
         """The payloads of the upstream's events, as many at once as arrived; UpstreamFailed.
 
         Leaving the block early closes the connection, which tells the upstream to stop.
         """
-        async with self._answered(to, body) as response:
+        async with self._answered(to, path, body) as response:
             if "text/event-stream" not in response.headers.get("content-type", ""):
                 raise UpstreamFailed(Failure.MALFORMED, "the reply is no event stream")
             yield self._payloads(response)
 
     @asynccontextmanager
     async def _answered(
-        self, to: DeploymentEntry, body: Mapping[str, Any]
+        self, to: DeploymentEntry, path: str, body: Mapping[str, Any]
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        response = await self._post(to, orjson.dumps(body))
+        response = await self._post(to, path, orjson.dumps(body))
         try:
             if response.status != 200:
                 raise await self._refused(response)
@@ -81,13 +81,13 @@ class Upstreams:
             # A response that was read whole has given its connection back already.
             response.close()
 
-    async def _post(self, to: DeploymentEntry, body: bytes) -> aiohttp.ClientResponse:
+    async def _post(self, to: DeploymentEntry, path: str, body: bytes) -> aiohttp.ClientResponse:
         if self._session is None:
             raise RuntimeError("the client of the upstreams is not open")
         headers = {"content-type": "application/json"}
         if to.secret:
             headers["authorization"] = f"Bearer {to.secret}"
-        url = f"{to.base_url.rstrip('/')}/chat/completions"
+        url = f"{to.base_url.rstrip('/')}/{path}"
         for attempt in (1, 2):
             try:
                 return await self._session.post(
