@@ -15,7 +15,9 @@ from releases.models import Release, Stage
 DAYS = timedelta(days=7)
 # A stage that was called for an hour says little about a day; less than this is taken as this.
 LEAST = timedelta(hours=1)
-_FAILED = Q(http_status__gte=500) | Q(state=UsageState.FAILED.value)
+_FAILED = (Q(http_status__gte=500) | Q(state=UsageState.FAILED.value)) & ~Q(
+    state=UsageState.STOPPED.value
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

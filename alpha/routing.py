@@ -140,6 +140,8 @@ class Table:
     codenames: Mapping[str, CodenameEntry]
     releases: Mapping[tuple[UUID, str], tuple[ReleaseEntry, ...]]
     """By stage and size."""
+    halted: frozenset[UUID] = frozenset()
+    """Releases that are halted, or were when they ended lately: no call of them goes on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,8 @@ class UsageState(StrEnum):
     FAILED = "failed"
     CLIENT_GONE = "client_gone"
     ABORTED = "aborted"
+    STOPPED = "stopped"
+    """Ended by the gateway: the release was halted, or the caller lost its access meanwhile."""
 
 
 class FeedbackState(StrEnum):

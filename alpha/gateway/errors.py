@@ -11,6 +11,8 @@ from alpha.routing import Denial, Refused
 
 CALLER = "invalid_request_error"
 SERVER = "server_error"
+PERMISSION = "permission_error"
+RATE = "rate_limit_error"
 
 
 class Refusal(Exception):
@@ -65,6 +67,14 @@ class UpstreamFailed(Exception):
 
 class ClientGone(Exception):
     """The client closed the connection before the answer was complete."""
+
+
+class Stopped(Exception):
+    """The caller's access ended during the call; `problem` is for the usage record alone."""
+
+    def __init__(self, refusal: Refusal, problem: str) -> None:
+        super().__init__(problem)
+        self.refusal, self.problem = refusal, problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +162,7 @@ def refusal_of_denial(denial: Denial, codename: str) -> Refusal:
                 403,
                 "terms_not_accepted",
                 "Accept the alpha's terms before you call this model; your contact has them.",
-                kind="permission_error",
+                kind=PERMISSION,
             )
         case Refused.RELEASE_HALTED:
             return Refusal(

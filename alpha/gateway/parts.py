@@ -22,6 +22,7 @@ from alpha.gateway.scripts import OUT_OF_REACH
 from alpha.gateway.shipper import Shipper
 from alpha.gateway.table import TableKeeper
 from alpha.gateway.transcripts import Transcripts
+from alpha.gateway.under_way import CallsUnderWay
 from alpha.routing import GrantEntry, Table
 
 log = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ class Parts:
         self.shipper = Shipper(config, self.journal, self.pool, self._rescued)
         self.transcripts = Transcripts(config, self.pool)
         self.tables = TableKeeper(config, self.pool, self._swapped)
+        self.under_way = CallsUnderWay(lambda: self.tables.table, config.whole_call_s)
         self._background: set[asyncio.Task[Any]] = set()
 
     async def open(self) -> None:
@@ -96,6 +98,7 @@ class Parts:
         return task
 
     def _swapped(self, table: Table) -> None:
+        self.under_way.look_again()
         self.hidden.measure_all(table)
         grants = [grant for held in table.grants.values() for grant in held]
         self.in_background(self._seed(grants))

@@ -51,6 +51,11 @@ FROM codename c JOIN stage s ON s.id = c.stage_id WHERE s.retired_at IS NULL
 RELEASES = """
 SELECT id, stage_id, size, arm, share, state, checkpoint_id FROM release WHERE ended_at IS NULL
 """
+# A halt that was followed by the release's end at once must be seen too, while its calls may run.
+HALTED = """
+SELECT id FROM release
+WHERE halted_at IS NOT NULL AND (ended_at IS NULL OR ended_at > now() - interval '1 hour')
+"""
 _SERVED = "IN (SELECT checkpoint_id FROM release WHERE ended_at IS NULL)"
 CHECKPOINTS = f"SELECT id, serving, context_window FROM checkpoint WHERE id {_SERVED}"  # noqa: S608
 DEPLOYMENTS = f"""
@@ -79,10 +84,11 @@ async def read_table(
             CHECKPOINTS,
             DEPLOYMENTS,
             PRICES,
+            HALTED,
         ):
             await cursor.execute(statement)
             read.append(await cursor.fetchall())
-    keys, grants, codenames, releases, checkpoints, deployments, prices = read
+    keys, grants, codenames, releases, checkpoints, deployments, prices, halted = read
     served = _checkpoints(
         checkpoints,
         _grouped(deployments, "checkpoint_id"),
@@ -95,6 +101,7 @@ async def read_table(
         grants=_grants(grants),
         codenames={row["name"]: CodenameEntry(**row) for row in codenames},
         releases=_releases(releases, served),
+        halted=frozenset(row["id"] for row in halted),
     )
 
 

@@ -8,7 +8,14 @@ from typing import Any
 
 import orjson
 
-from alpha.gateway.errors import ClientGone, Failure, UpstreamFailed, refusal_of
+from alpha.gateway.errors import (
+    ClientGone,
+    Failure,
+    Refusal,
+    Stopped,
+    UpstreamFailed,
+    refusal_of,
+)
 from alpha.gateway.limits import Admission
 from alpha.gateway.metering import Ending, Run
 from alpha.gateway.operation import Operation
@@ -21,6 +28,8 @@ from alpha.states import UsageState
 
 CLIENT_CLOSED = 499
 BYTES_A_TOKEN = 4
+# How long a client that does not read may keep a broken stream open.
+FAREWELL_S = 2.0
 
 
 class Service:
@@ -39,10 +48,15 @@ class Service:
     async def serve(self) -> None:
         """Answer the client; the call's usage event is ended when this returns or raises."""
         try:
-            with self._call.ending_with_client():
+            with (
+                self._call.ending_early(),
+                self._parts.under_way.watching(self._call, self._run.route),
+            ):
                 await (self._stream() if self._operation.stream else self._whole())
         except UpstreamFailed as failed:
             await self._failed(failed)
+        except Stopped as stopped:
+            await self._stopped(stopped)
         except ClientGone:
             self._end(UsageState.CLIENT_GONE, CLIENT_CLOSED, "", await self._partial())
         finally:
@@ -146,10 +160,28 @@ class Service:
         partial = await self._partial() if self._started else None
         self._end(UsageState.FAILED, status, problem, partial)
         await self._be_settled()
+        await self._break_off(refusal)
+
+    async def _stopped(self, stopped: Stopped) -> None:
+        """Ended by us: the client hears what its next call would hear, the upstream is closed."""
+        status = 200 if self._started else stopped.refusal.status
+        partial = await self._partial() if self._started else None
+        self._end(UsageState.STOPPED, status, stopped.problem, partial)
+        await self._be_settled()
+        await self._break_off(stopped.refusal)
+
+    async def _break_off(self, refusal: Refusal) -> None:
+        """The refusal as an answer, or as the last event of a stream that has begun."""
         if not self._started:
             await self._call.refuse(refusal)
             return
-        await self._call.write(self._operation.broken_off(refusal), more=False)
+        last = self._operation.broken_off(refusal)
+        try:
+            async with asyncio.timeout(FAREWELL_S):
+                await self._call.write(last, more=False)
+        except TimeoutError:
+            # It does not read: the server closes the connection of an answer without an end.
+            raise ClientGone from None
 
     def _end(
         self,
@@ -160,6 +192,7 @@ class Service:
     ) -> None:
         if self._run.ended is not None:
             return
+        self._parts.under_way.let_finish(self._call)
         counts, hidden = counted_as or (None, 0)
         self._run.end(
             Ending(

@@ -32,9 +32,10 @@ class Call:
     """A request being answered; every answer carries its own request id."""
 
     __slots__ = (
+        "_early_end",
         "_receive",
         "_send",
-        "client_gone",
+        "_working",
         "headers",
         "is_started",
         "rates",
@@ -48,8 +49,10 @@ class Call:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         # `x-ratelimit-*`, known once limits were asked.
         self.rates: Headers = ()
-        self.client_gone = False
         self.is_started = False
+        # The task inside `ending_early`, and what it is to be ended by.
+        self._working: asyncio.Task[Any] | None = None
+        self._early_end: Exception | None = None
 
     @property
     def address(self) -> str:
@@ -130,31 +133,38 @@ class Call:
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
+    def end_early(self, error: Exception) -> None:
+        """Stop the work inside `ending_early`, which then raises `error`; the first one counts."""
+        if self._working is not None and self._early_end is None:
+            self._early_end = error
+            self._working.cancel()
+
     @contextmanager
-    def ending_with_client(self) -> Iterator[None]:
-        """Inside the block, the client's leaving stops the work at once: ClientGone."""
+    def ending_early(self) -> Iterator[None]:
+        """Inside the block, the client's leaving stops the work at once: ClientGone.
+
+        So does `end_early`, with its own error.
+        """
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a call is answered inside a task")
-        inside = True
-
-        def leave(watcher: asyncio.Task[None]) -> None:
-            if inside and not watcher.cancelled() and watcher.exception() is None:
-                self.client_gone = True
-                task.cancel()
-
+        self._working = task
         watcher = asyncio.create_task(self._left())
-        watcher.add_done_callback(leave)
+        watcher.add_done_callback(self._client_left)
         try:
             yield
         except asyncio.CancelledError:
-            if not self.client_gone:
+            if self._early_end is None:
                 raise
             task.uncancel()
-            raise ClientGone from None
+            raise self._early_end from None
         finally:
-            inside = False
+            self._working = None
             watcher.cancel()
+
+    def _client_left(self, watcher: asyncio.Task[None]) -> None:
+        if not watcher.cancelled() and watcher.exception() is None:
+            self.end_early(ClientGone())
 
 
 def _too_large(limit_bytes: int) -> Refusal:

@@ -21,7 +21,8 @@ _BASELINE = """
 SELECT count(*), percentile_disc(%s::float8[]) WITHIN GROUP (ORDER BY total_ms) FROM (
     SELECT total_ms FROM usage_event
     WHERE release_id = ANY(%s) AND started_at < %s AND month <= %s AND total_ms IS NOT NULL
-        AND state <> 'aborted' AND NOT (state = 'failed' AND http_status BETWEEN 400 AND 499)
+        AND state NOT IN ('aborted', 'stopped')
+        AND NOT (state = 'failed' AND http_status BETWEEN 400 AND 499)
     ORDER BY started_at DESC LIMIT %s
 ) AS newest
 """
