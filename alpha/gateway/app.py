@@ -9,6 +9,7 @@ from alpha.gateway.catalog import list_models, show_model
 from alpha.gateway.chat import Chat
 from alpha.gateway.config import GatewayConfig
 from alpha.gateway.errors import SERVER, ClientGone, Refusal, invalid_key, not_ready
+from alpha.gateway.failed_keys import FailedKeys
 from alpha.gateway.feedback import post_feedback, show_feedback
 from alpha.gateway.parts import Parts
 from alpha.gateway.wire import Call, Receive, Scope, Send
@@ -27,7 +28,11 @@ class Gateway:
     def __init__(self, config: GatewayConfig) -> None:
         self._config = config
         self._parts: Parts | None = None
-        self.n_failed_keys = 0
+        self.failed_keys = FailedKeys(
+            burst=config.failed_keys_burst,
+            per_s=config.failed_keys_per_s,
+            n_sources=config.failed_keys_sources,
+        )
 
     async def open(self) -> None:
         self._parts = Parts(self._config)
@@ -35,6 +40,7 @@ class Gateway:
 
     async def close(self) -> None:
         parts, self._parts = self._parts, None
+        self.failed_keys.tell()
         if parts is not None:
             await parts.close()
 
@@ -83,20 +89,25 @@ class Gateway:
         return self._parts, table
 
     def _key(self, table: Table, call: Call) -> KeyEntry:
-        """The key of the call; Refusal 401, the same whatever is wrong with it."""
+        """The key of the call; Refusal 401, the same whatever is wrong with it, or 429.
+
+        A source that failed too often is told so; a valid key from there is served all the same,
+        since many partners may share the address. A key that nobody holds is never hashed.
+        """
         sent = call.header(b"authorization")
         parsed = parse_key(sent[len(BEARER) :].strip()) if sent[:7].lower() == BEARER else None
         entry = table.keys.get(parsed.public) if parsed else None
         if parsed is None or entry is None:
-            self.n_failed_keys += 1
-            raise invalid_key()
+            raise self._failed(call)
         matches = secret_matches(parsed.secret, entry.digest, self._config.key_pepper)
         if not matches or not is_usable(entry, clock.now()):
-            self.n_failed_keys += 1
-            raise invalid_key()
+            raise self._failed(call)
         if not may_come_from(entry, call.address):
             raise Refusal(401, "ip_not_authorized", "This key is not used from this address.")
         return entry
+
+    def _failed(self, call: Call) -> Refusal:
+        return self.failed_keys.failed(call.address) or invalid_key()
 
 
 def _only(method: str, allowed: str) -> None:

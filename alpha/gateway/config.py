@@ -41,6 +41,11 @@ class GatewayConfig:
     silence_s: float = 120.0
     whole_call_s: float = 900.0
 
+    # Calls with keys that are not valid, by source address: so many at once, then so many a second.
+    failed_keys_burst: int = 60
+    failed_keys_per_s: float = 1.0
+    failed_keys_sources: int = 8192
+
     # Without Valkey each key may make this many more calls per worker until it is back.
     local_allowance: int = 30
     valkey_patience_s: float = 1.0

@@ -22,7 +22,7 @@ from redis.backoff import NoBackoff
 
 from alpha.gateway.allowance import Allowance
 from alpha.gateway.config import GatewayConfig
-from alpha.gateway.errors import SERVER, Refusal
+from alpha.gateway.errors import RATE, SERVER, Refusal
 from alpha.gateway.scripts import OUT_OF_REACH, Scripts
 from alpha.routing import GrantEntry
 
@@ -253,7 +253,7 @@ def _refused(limit: str, grant: GrantEntry, retry_ms: int, rates: Headers) -> Re
         429,
         "rate_limit_exceeded",
         f"Rate limit reached: {getattr(grant, limit)} {words}. Try again later.",
-        kind="rate_limit_error",
+        kind=RATE,
         retry_after=max(1, math.ceil(retry_ms / 1000)),
         headers=rates,
     )
