@@ -238,12 +238,27 @@ def bucket_of(unit: str, release: ReleaseEntry) -> int:
 
 
 def choose_deployment(checkpoint: CheckpointEntry, draw: int) -> DeploymentEntry:
-    """One of the checkpoint's deployments by weight; `draw` is any non-negative number."""
-    total = sum(deployment.weight for deployment in checkpoint.deployments)
+    """One of the checkpoint's deployments by weight; `draw` is any non-negative number.
+
+    A deployment of weight 0 is chosen only where all weigh nothing.
+    """
+    return _by_weight(checkpoint.deployments, draw)
+
+
+def choose_fallback(
+    checkpoint: CheckpointEntry, failed: DeploymentEntry, draw: int
+) -> DeploymentEntry | None:
+    """Another deployment of the same checkpoint, by weight; None when there is no other."""
+    others = tuple(place for place in checkpoint.deployments if place.id != failed.id)
+    return _by_weight(others, draw) if others else None
+
+
+def _by_weight(deployments: Sequence[DeploymentEntry], draw: int) -> DeploymentEntry:
+    total = sum(deployment.weight for deployment in deployments)
     if total == 0:
-        return checkpoint.deployments[draw % len(checkpoint.deployments)]
+        return deployments[draw % len(deployments)]
     point = draw % total
-    for deployment in checkpoint.deployments:
+    for deployment in deployments:
         point -= deployment.weight
         if point < 0:
             return deployment

@@ -56,11 +56,17 @@ class Failure(StrEnum):
 
 
 class UpstreamFailed(Exception):
-    """An upstream did not do what was asked; `problem` is for the usage record alone."""
+    """An upstream did not do what was asked; `problem` is for the usage record alone.
 
-    def __init__(self, failure: Failure, problem: str, *, words: str = "") -> None:
+    `elsewhere`: the same request may be tried at another deployment. Nothing of an answer was
+    seen, and it is not the request that was refused.
+    """
+
+    def __init__(
+        self, failure: Failure, problem: str, *, words: str = "", elsewhere: bool = False
+    ) -> None:
         super().__init__(failure.value)
-        self.failure, self.problem = failure, problem
+        self.failure, self.problem, self.elsewhere = failure, problem, elsewhere
         # The upstream's own words may repeat the prompt: kept only where the grant consents.
         self.words = words
 

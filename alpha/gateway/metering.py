@@ -69,6 +69,7 @@ class Run:
     __slots__ = (
         "_event",
         "_first_token",
+        "_fell_back",
         "_ledger",
         "_segment",
         "_started",
@@ -89,6 +90,7 @@ class Run:
         self._first_token: float | None = None
         self._event: dict[str, Any] = {}
         self._segment: Segment | None = None
+        self._fell_back = ""
         self.ended: dict[str, Any] | None = None
 
     def begin(self, endpoint: str, streamed: bool) -> None:
@@ -103,6 +105,12 @@ class Run:
         if self._first_token is None:
             self._first_token = time.perf_counter()
 
+    def fall_back(self, to: DeploymentEntry, problem: str) -> None:
+        """Go on at another deployment; the usage event names it, and why it was asked."""
+        self._fell_back = f"fallback from deployment {self.deployment.id}: {problem}"
+        self.deployment = to
+        self._event["deployment_id"] = to.id
+
     def end(self, ending: Ending) -> None:
         """Write the end, once; later ends are ignored."""
         if self.ended is not None or self._segment is None:
@@ -110,6 +118,9 @@ class Run:
         now = time.perf_counter()
         self.ended = self._event
         self.ended.update(_last_fields(ending, self.price))
+        if self._fell_back:
+            told = f"{self._fell_back}; {ending.problem}" if ending.problem else self._fell_back
+            self.ended["problem"] = _writable(told)
         self.ended["total_ms"] = round((now - self._started) * 1000, 3)
         if self._first_token is not None:
             self.ended["first_token_ms"] = round((self._first_token - self._started) * 1000, 3)

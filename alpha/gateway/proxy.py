@@ -96,16 +96,23 @@ class Upstreams:
             except (aiohttp.ServerDisconnectedError, ConnectionResetError) as error:
                 # A kept connection that the upstream had closed meanwhile: nothing was answered.
                 if attempt == 2:
-                    raise UpstreamFailed(Failure.UNREACHABLE, type(error).__name__) from error
+                    raise UpstreamFailed(
+                        Failure.UNREACHABLE, type(error).__name__, elsewhere=True
+                    ) from error
             except (aiohttp.ClientError, OSError) as error:
-                raise _transport(error) from error
+                # One that took the request and is silent may be working on it.
+                silent = isinstance(error, TimeoutError)
+                unconnected = isinstance(error, aiohttp.ConnectionTimeoutError)
+                raise _transport(error, elsewhere=unconnected or not silent) from error
         raise AssertionError("the second attempt returns or raises")
 
     async def _refused(self, response: aiohttp.ClientResponse) -> UpstreamFailed:
         raw = await self._read(response, ERROR_LIMIT_BYTES)
         code, words = _error_of(raw)
         problem = f"upstream answered {response.status}{f' ({code})' if code else ''}"
-        return UpstreamFailed(_class_of(response.status, code), problem, words=words)
+        return UpstreamFailed(
+            _class_of(response.status, code), problem, words=words, elsewhere=response.status >= 500
+        )
 
     async def _read(self, response: aiohttp.ClientResponse, limit: int) -> bytes:
         parts, size = [], 0
@@ -133,12 +140,15 @@ class Upstreams:
             raise _transport(error, started=True) from error
 
 
-def _transport(error: Exception, *, started: bool = False) -> UpstreamFailed:
+def _transport(
+    error: Exception, *, started: bool = False, elsewhere: bool = False
+) -> UpstreamFailed:
     # The text of such an error is the client library's: host and port, never the prompt.
     problem = f"{type(error).__name__}: {error}"[:WORDS_LIMIT]
     if isinstance(error, TimeoutError):
-        return UpstreamFailed(Failure.TIMED_OUT, problem)
-    return UpstreamFailed(Failure.CUT_OFF if started else Failure.UNREACHABLE, problem)
+        return UpstreamFailed(Failure.TIMED_OUT, problem, elsewhere=elsewhere)
+    failure = Failure.CUT_OFF if started else Failure.UNREACHABLE
+    return UpstreamFailed(failure, problem, elsewhere=elsewhere)
 
 
 def _class_of(status: int, code: str) -> Failure:

@@ -24,6 +24,7 @@ from alpha.gateway.proxy import DONE, code_in
 from alpha.gateway.replies import Counted
 from alpha.gateway.transcripts import Told
 from alpha.gateway.wire import EVENT_STREAM, Call
+from alpha.routing import choose_fallback
 from alpha.states import UsageState
 
 CLIENT_CLOSED = 499
@@ -52,7 +53,7 @@ class Service:
                 self._call.ending_early(),
                 self._parts.under_way.watching(self._call, self._run.route),
             ):
-                await (self._stream() if self._operation.stream else self._whole())
+                await self._serve_or_fall_back()
         except UpstreamFailed as failed:
             await self._failed(failed)
         except Stopped as stopped:
@@ -62,6 +63,25 @@ class Service:
         finally:
             # Only a shutdown or a defect leaves it open until here.
             self._end(UsageState.ABORTED, 0, "the gateway stopped before the call ended", None)
+
+    async def _serve_or_fall_back(self) -> None:
+        """Another deployment of the same checkpoint is tried once, before the first byte."""
+        try:
+            await self._serve_once()
+        except UpstreamFailed as failed:
+            run = self._run
+            if self._started or not failed.elsewhere:
+                raise
+            # Another part of the random bits than the first choice was drawn by.
+            draw = run.request_id.int >> 32 & 0x3FFFFFFF
+            other = choose_fallback(run.route.release.checkpoint, run.deployment, draw)
+            if other is None:
+                raise
+            run.fall_back(other, f"{failed.failure.value}: {failed.problem}")
+            await self._serve_once()
+
+    async def _serve_once(self) -> None:
+        await (self._stream() if self._operation.stream else self._whole())
 
     async def _whole(self) -> None:
         operation, to = self._operation, self._run.deployment

@@ -23,6 +23,7 @@ from alpha.routing import (
     Route,
     Table,
     choose_deployment,
+    choose_fallback,
     codenames_of,
     is_usable,
     may_come_from,
@@ -266,3 +267,16 @@ def test_a_key_bound_to_networks_comes_from_there_only(address: str, expected: b
 def test_an_expired_key_is_not_usable() -> None:
     assert is_usable(KEY, NOW)
     assert not is_usable(replace(KEY, expires_at=NOW), NOW)
+
+
+def test_a_fallback_is_another_deployment_and_weightless_ones_are_for_that_alone() -> None:
+    first, second, spare = [
+        DeploymentEntry(id=UUID(int=n), base_url="http://u/v1", upstream_model="m", weight=weight)
+        for n, weight in ((1, 100), (2, 50), (3, 0))
+    ]
+    whole = checkpoint(9, deployments=(first, second, spare))
+    assert {choose_deployment(whole, draw).id for draw in range(150)} == {first.id, second.id}
+    assert {choose_fallback(whole, first, draw) for draw in range(50)} == {second}
+    pair = checkpoint(9, deployments=(first, spare))
+    assert choose_fallback(pair, first, 7) == spare
+    assert choose_fallback(checkpoint(9, deployments=(first,)), first, 7) is None
