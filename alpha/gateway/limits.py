@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +22,7 @@ from redis.backoff import NoBackoff
 from alpha.gateway.allowance import Allowance
 from alpha.gateway.config import GatewayConfig
 from alpha.gateway.errors import RATE, SERVER, Refusal
+from alpha.gateway.leases import Leases
 from alpha.gateway.scripts import OUT_OF_REACH, Scripts
 from alpha.routing import GrantEntry
 
@@ -76,7 +76,8 @@ class Limits:
         self._scripts = Scripts(self._redis)
         # Lost counters are seeded again by the first call that finds them so.
         self._seeded: set[str] = set()
-        self._live: dict[str, str] = {}
+        self.leases = Leases(self._redis, self._scripts, config.lease_s)
+        self._scopes: frozenset[str] = frozenset()
         self._unsettled: dict[str, tuple[str, int, int]] = {}
         self._allowance = Allowance(config.local_allowance)
         self._tasks: list[asyncio.Task[None]] = []
@@ -111,7 +112,7 @@ class Limits:
         rates = rate_headers(grant, answer)
         if answer[0]:
             raise _refused(str(answer[0]), grant, int(answer[5]), rates)
-        self._live[request] = scope
+        self.leases.running[request] = scope
         return Admission(scope=scope, rates=rates)
 
     async def _ask(
@@ -141,6 +142,12 @@ class Limits:
         scope = scope_of(grant.id, grant.partner_id)
         await self._scripts.run("seed", scope, (spent.micros, spent.tokens_today, spent.day))
 
+    def grants_are(self, grants: Sequence[GrantEntry]) -> None:
+        """Tell which counters there may be: those of the table's limited grants."""
+        self._scopes = frozenset(
+            scope_of(grant.id, grant.partner_id) for grant in grants if is_limited(grant)
+        )
+
     async def seed_missing(self, grants: Sequence[GrantEntry]) -> None:
         """Seed, away from any request, the grants this worker has not seen seeded yet."""
         for grant in grants:
@@ -156,7 +163,7 @@ class Limits:
         """Replace the reservation by what was used; tried again later when Valkey is away."""
         if not admission.scope:
             return
-        self._live.pop(request, None)
+        self.leases.running.pop(request, None)
         try:
             await self._scripts.run("settle", admission.scope, (request, tokens, micros))
         except OUT_OF_REACH:
@@ -173,23 +180,15 @@ class Limits:
         await self.settle(Admission(scope=scope), request, tokens, event["cost_micros"])
 
     async def _keep(self) -> None:
-        """Renews the leases of running calls, and settles what could not be settled."""
+        """Renews leases, settles what could not be settled, gives back what the dead held."""
         while True:
             await asyncio.sleep(self._config.lease_s / 9)
             try:
-                await self._renew()
+                await self.leases.renew()
                 await self._settle_again()
+                await self.leases.reclaim_due(self._scopes)
             except OUT_OF_REACH as error:
                 log.warning("the counters are out of reach: %s", error)
-
-    async def _renew(self) -> None:
-        if not self._live:
-            return
-        until = int((time.time() + self._config.lease_s) * 1000)
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for request, scope in self._live.items():
-                pipeline.zadd(f"{scope}:live", {request: until}, xx=True)
-            await pipeline.execute()
 
     async def _settle_again(self) -> None:
         for request, (scope, tokens, micros) in tuple(self._unsettled.items()):

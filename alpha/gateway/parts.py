@@ -101,6 +101,7 @@ class Parts:
         self.under_way.look_again()
         self.hidden.measure_all(table)
         grants = [grant for held in table.grants.values() for grant in held]
+        self.limits.grants_are(grants)
         self.in_background(self._seed(grants))
 
     async def _seed(self, grants: Sequence[GrantEntry]) -> None:
@@ -122,4 +123,5 @@ class Parts:
         return Spent(micros=micros, tokens_today=tokens, day=day)
 
     async def _rescued(self, events: Sequence[Mapping[str, Any]]) -> None:
+        self.limits.leases.worker_is_gone()
         await self.limits.settle_rescued(events)

@@ -18,7 +18,8 @@ from redis.exceptions import NoScriptError, RedisError
 
 log = logging.getLogger(__name__)
 FOLDER = Path(__file__).parent
-NAMES = ("start", "settle", "seed")
+NAMES = ("start", "settle", "seed", "reclaim")
+SHARED = "shared"
 OUT_OF_REACH = (RedisError, OSError, TimeoutError)
 
 
@@ -78,7 +79,8 @@ class Scripts:
 
     async def _load(self) -> None:
         """Learn the hashes of all scripts, or of none: half of them would look like all."""
-        texts = {name: (FOLDER / f"{name}.lua").read_text("utf-8") for name in NAMES}
+        shared = _text(SHARED)
+        texts = {name: shared + _text(name) for name in NAMES}
         self._hashes = {name: await self._redis.script_load(texts[name]) for name in NAMES}
 
     async def _pipeline(self, batch: Sequence[Asked]) -> list[Any]:
@@ -86,6 +88,10 @@ class Scripts:
             for asked in batch:
                 pipeline.evalsha(self._hashes[asked.script], 1, asked.scope, *asked.arguments)
             return await pipeline.execute(raise_on_error=False)
+
+
+def _text(name: str) -> str:
+    return (FOLDER / f"{name}.lua").read_text("utf-8")
 
 
 def _give(batch: Sequence[Asked], answers: Sequence[Any]) -> None:

@@ -11,16 +11,8 @@ redis.call('ZADD', scope .. ':past', seconds, request)
 redis.call('EXPIRE', scope .. ':past', 600)
 redis.call('ZREM', scope .. ':live', request)
 
-local held = redis.call('HGET', scope .. ':hold', request)
-if held then
-  local t, m, at_minute, at_day = string.match(held, '(%d+)|(%d+)|(%d+)|(%d+)')
-  redis.call('HDEL', scope .. ':hold', request)
-  redis.call('DECRBY', scope .. ':money:held', m)
-  for _, key in ipairs({':minute:' .. at_minute .. ':held', ':day:' .. at_day .. ':held'}) do
-    if redis.call('EXISTS', scope .. key) == 1 then redis.call('DECRBY', scope .. key, t) end
-  end
-  minute, day = at_minute, at_day
-end
+local at_minute, at_day = give_back(scope, request)
+if at_minute then minute, day = at_minute, at_day end
 redis.call('INCRBY', scope .. ':minute:' .. minute, tokens)
 redis.call('EXPIRE', scope .. ':minute:' .. minute, 120)
 if redis.call('EXISTS', scope .. ':seeded') == 1 then

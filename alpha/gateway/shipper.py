@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,10 +16,13 @@ from psycopg_pool import AsyncConnectionPool
 
 from alpha.gateway.config import GatewayConfig
 from alpha.gateway.journal import Journal, Segment, event_of, request_of
+from infra import clock
 
 log = logging.getLogger(__name__)
 CONNECT_S = 3
 LONGEST_PAUSE_S = 5.0
+# Less than the five minutes for which settle.lua remembers a request.
+REMEMBERED = timedelta(minutes=4)
 COLUMNS = {
     "month": "date",
     "request_id": "uuid",
@@ -151,10 +155,17 @@ class Shipper:
         log.info("took over %s: %d calls never ended", segment.path.name, len(unfinished))
 
     async def _take_over(self, lines: Sequence[bytes]) -> None:
-        """Ship them; what was not in PostgreSQL yet was perhaps not settled either."""
+        """Ship them, and settle those that their process may not have settled.
+
+        That is what PostgreSQL did not have yet, and what ended so lately that it may have been
+        shipped first: the counters still remember whom they settled then, and count nobody twice.
+        """
         new = await self._ship(lines)
         events = [orjson.loads(event_of(line)) for line in lines]
-        await self._on_rescue([event for event in events if UUID(event["request_id"]) in new])
+        since = clock.now() - REMEMBERED
+        await self._on_rescue(
+            [e for e in events if UUID(e["request_id"]) in new or _ended_after(e, since)]
+        )
 
     async def _ship(self, lines: Sequence[bytes]) -> set[UUID]:
         """The requests among them that PostgreSQL did not have."""
@@ -184,6 +195,11 @@ class Shipper:
                 new = {row[0] for row in await cursor.fetchall()}
                 await connection.execute(BIND, [ids, months])
         return new
+
+
+def _ended_after(event: dict[str, Any], moment: datetime) -> bool:
+    """True too of a call that never ended: settling it only gives back what it had reserved."""
+    return event["ended_at"] is None or datetime.fromisoformat(event["ended_at"]) > moment
 
 
 def month_in(line: bytes) -> str:

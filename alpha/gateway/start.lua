@@ -16,19 +16,7 @@ local function number(key)
   return tonumber(redis.call('GET', scope .. key) or '0')
 end
 
--- What a killed worker had reserved is free again once its lease is over.
-for _, late in ipairs(redis.call('ZRANGEBYSCORE', scope .. ':live', '-inf', now, 'LIMIT', 0, 50)) do
-  local held = redis.call('HGET', scope .. ':hold', late)
-  if held then
-    local t, m, at_minute, at_day = string.match(held, '(%d+)|(%d+)|(%d+)|(%d+)')
-    redis.call('DECRBY', scope .. ':money:held', m)
-    for _, key in ipairs({':minute:' .. at_minute .. ':held', ':day:' .. at_day .. ':held'}) do
-      if redis.call('EXISTS', scope .. key) == 1 then redis.call('DECRBY', scope .. key, t) end
-    end
-    redis.call('HDEL', scope .. ':hold', late)
-  end
-  redis.call('ZREM', scope .. ':live', late)
-end
+reclaim(scope, now)
 
 local left, reset = -1, 0
 if per_minute >= 0 then

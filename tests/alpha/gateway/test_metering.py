@@ -237,7 +237,7 @@ def test_a_reservation_whose_process_is_gone_is_free_after_its_lease(
 
         start("a" * 32)
         # Nobody renews it from here on, as after a kill.
-        worker.parts.limits._live.clear()
+        worker.parts.limits.leases.running.clear()
         with pytest.raises(Refusal, match="concurrent"):
             start("b" * 32)
         wait_for(lambda: _starts(start), "the lease is over", 3)
