@@ -72,8 +72,9 @@ class Limits:
             socket_connect_timeout=patience,
             retry=Retry(NoBackoff(), 0),
             decode_responses=True,
+            protocol=2,
         )
-        self._scripts = Scripts(self._redis)
+        self._scripts = Scripts(self._redis, patience)
         # Lost counters are seeded again by the first call that finds them so.
         self._seeded: set[str] = set()
         self.leases = Leases(self._redis, self._scripts, config.lease_s)
@@ -93,6 +94,7 @@ class Limits:
             await self._settle_again()
         except OUT_OF_REACH as error:
             log.warning("%d calls stay unsettled: %s", len(self._unsettled), error)
+        await self._scripts.close()
         await self._redis.aclose()
 
     async def start(

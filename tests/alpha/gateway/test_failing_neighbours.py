@@ -49,7 +49,7 @@ def test_scripts_that_were_half_loaded_are_loaded_again(valkey: str) -> None:
 def test_a_defect_in_a_script_reaches_whoever_waits(valkey: str) -> None:
     async def told() -> str:
         async with Redis.from_url(valkey, decode_responses=True) as redis:
-            with pytest.raises(ConnectionError) as caught:
+            with pytest.raises(KeyError) as caught:
                 await Scripts(redis).run("no such script", "slipway:{none}", ())
             return str(caught.value)
 

@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 
 from alpha.gateway.config import GatewayConfig
 from alpha.gateway.limits import scope_of
+from alpha.gateway.scripts import Scripts
 from alpha.models import Grant, UsageEvent
 from infra import clock
 from releases.models import Price
@@ -207,10 +208,10 @@ def test_without_counters_a_known_key_goes_on_to_its_allowance_only(
     with running(config, local_allowance=4) as worker:
         limit(granted, worker, requests_per_minute=1000)
         assert at_once(granted, 1, worker) == {200: 1}
-        real, scripts = worker.parts.limits._redis, worker.parts.limits._scripts
-        scripts._redis = Redis.from_url(NOWHERE)
+        limits = worker.parts.limits
+        real, limits._scripts = limits._scripts, Scripts(Redis.from_url(NOWHERE))
         assert at_once(granted, 10, worker) == {200: 4, 503: 6}
-        scripts._redis = real
+        limits._scripts = real
         wait_for(lambda: at_once(granted, 1, worker) == {200: 1}, "the counters are asked again")
     with running(config, redis_url=NOWHERE) as worker:
         assert at_once(granted, 3, worker) == {503: 3}
