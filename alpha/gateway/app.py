@@ -7,11 +7,14 @@ import logging
 from alpha.gateway.calls import answer
 from alpha.gateway.catalog import list_models, show_model
 from alpha.gateway.chat import Chat
+from alpha.gateway.completions import Completion
 from alpha.gateway.config import GatewayConfig
+from alpha.gateway.embeddings import Embedding
 from alpha.gateway.errors import SERVER, ClientGone, Refusal, invalid_key, not_ready
 from alpha.gateway.failed_keys import FailedKeys
 from alpha.gateway.feedback import post_feedback, show_feedback
 from alpha.gateway.parts import Parts
+from alpha.gateway.responses import Response
 from alpha.gateway.wire import Call, Receive, Scope, Send
 from alpha.keys import parse_key, secret_matches
 from alpha.routing import KeyEntry, Table, is_usable, may_come_from
@@ -67,6 +70,15 @@ class Gateway:
             case ["chat", "completions"]:
                 _only(method, "POST")
                 await answer(parts, call, table, self._key(table, call), Chat)
+            case ["responses"]:
+                _only(method, "POST")
+                await answer(parts, call, table, self._key(table, call), Response)
+            case ["completions"]:
+                _only(method, "POST")
+                await answer(parts, call, table, self._key(table, call), Completion)
+            case ["embeddings"]:
+                _only(method, "POST")
+                await answer(parts, call, table, self._key(table, call), Embedding)
             case ["models"]:
                 _only(method, "GET")
                 await list_models(call, table, self._key(table, call))

@@ -16,6 +16,8 @@ from releases.serving import ServingDefaults, compose_request
 
 # What a template may add around each message, at most.
 FRAME_TOKENS = 16
+# Fields that a template writes into the prompt beside the messages.
+DESCRIBED = ("tools", "functions", "response_format")
 
 
 class Chat(Operation):
@@ -38,12 +40,15 @@ class Chat(Operation):
 
         Without `max_tokens` nobody knows: a usual length is reserved, and the limits know of it.
         """
-        messages = self.forwarded["messages"]
+        asked = self.forwarded
+        described = [asked[name] for name in DESCRIBED if name in asked]
         sampling = checkpoint.serving.get("sampling") or {}
         limit = self._asked.max_tokens or sampling.get("max_tokens")
         longest = min(limit or UNBOUNDED_TOKENS, checkpoint.context_window)
         return Bound(
-            tokens_in=self.n_bytes + FRAME_TOKENS * len(messages),
+            tokens_in=self.n_bytes
+            + (len(orjson.dumps(described)) if described else 0)
+            + FRAME_TOKENS * len(asked["messages"]),
             tokens_out=longest * self._asked.n_choices,
             is_kept=limit is not None,
         )

@@ -48,6 +48,7 @@ class Failure(StrEnum):
     TIMED_OUT = "timed_out"
     REFUSED_INPUT = "refused_input"
     CONTEXT_TOO_LONG = "context_too_long"
+    UNSUPPORTED = "unsupported"
     MISCONFIGURED = "misconfigured"
     OVERLOADED = "overloaded"
     BROKEN = "broken"
@@ -116,6 +117,12 @@ SAID: dict[Failure, Said] = {
         kind=CALLER,
         code="context_length_exceeded",
         message="The messages are longer than the model's context. Shorten them.",
+    ),
+    Failure.UNSUPPORTED: Said(
+        status=400,
+        kind=CALLER,
+        code="unsupported_endpoint",
+        message="The model does not serve this endpoint. Use /v1/chat/completions.",
     ),
     Failure.MISCONFIGURED: Said(
         status=502, kind=SERVER, code="model_error", message="The model could not answer."

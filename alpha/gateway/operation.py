@@ -33,6 +33,8 @@ class Operation(ABC):
     """Below the upstream's base URL; the endpoint's name in usage events too."""
     opens_with_system: bool = False
     """Whether the client's own text begins with a system message."""
+    n_prompts: int = 1
+    """How often the hidden prompt goes upstream with it."""
     counts: Counted | None = None
     """The upstream's token counts, once it sent them."""
     n_pieces: int = 0

@@ -15,6 +15,9 @@ from alpha.gateway.errors import Failure, UpstreamFailed
 from alpha.routing import DeploymentEntry
 
 CONTEXT_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error"})
+# Servers say "no such model" with the status of "no such endpoint".
+NO_MODEL_CODES = frozenset({"model_not_found", "NotFoundError", "DeploymentNotFound"})
+EVERY_SERVER_HAS = "chat/completions"
 ERROR_LIMIT_BYTES = 64 * 1024
 WORDS_LIMIT = 2000
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
@@ -75,7 +78,7 @@ class Upstreams:
         response = await self._post(to, path, orjson.dumps(body))
         try:
             if response.status != 200:
-                raise await self._refused(response)
+                raise await self._refused(response, path)
             yield response
         finally:
             # A response that was read whole has given its connection back already.
@@ -106,10 +109,12 @@ class Upstreams:
                 raise _transport(error, elsewhere=unconnected or not silent) from error
         raise AssertionError("the second attempt returns or raises")
 
-    async def _refused(self, response: aiohttp.ClientResponse) -> UpstreamFailed:
+    async def _refused(self, response: aiohttp.ClientResponse, path: str) -> UpstreamFailed:
         raw = await self._read(response, ERROR_LIMIT_BYTES)
         code, words = _error_of(raw)
         problem = f"upstream answered {response.status}{f' ({code})' if code else ''}"
+        if path != EVERY_SERVER_HAS and _is_missing(response.status, code):
+            return UpstreamFailed(Failure.UNSUPPORTED, problem, words=words)
         return UpstreamFailed(
             _class_of(response.status, code), problem, words=words, elsewhere=response.status >= 500
         )
@@ -149,6 +154,11 @@ def _transport(
         return UpstreamFailed(Failure.TIMED_OUT, problem, elsewhere=elsewhere)
     failure = Failure.CUT_OFF if started else Failure.UNREACHABLE
     return UpstreamFailed(failure, problem, elsewhere=elsewhere)
+
+
+def _is_missing(status: int, code: str) -> bool:
+    """Whether a server says that it has no such endpoint."""
+    return status in (405, 501) or (status == 404 and code not in NO_MODEL_CODES)
 
 
 def _class_of(status: int, code: str) -> Failure:

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from alpha.gateway.errors import Failure, UpstreamFailed
 
+# Where a usage object has its counts: in, out, details of either.
+CHAT_COUNTS = (
+    *("prompt_tokens", "completion_tokens"),
+    *("prompt_tokens_details", "completion_tokens_details"),
+)
+RESPONSE_COUNTS = (
+    *("input_tokens", "output_tokens"),
+    *("input_tokens_details", "output_tokens_details"),
+)
 FINISHES = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
 LOGPROB_FIELDS = ("token", "logprob", "bytes")
 
@@ -23,18 +32,19 @@ class Counted:
     reasoning: int | None = None
 
 
-def counted(usage: Any) -> Counted | None:
+def counted(usage: Any, names: Sequence[str] = CHAT_COUNTS) -> Counted | None:
     """The counts of an upstream's `usage`; None when there are none, or none to be trusted."""
     if not isinstance(usage, dict):
         return None
-    tokens_in, tokens_out = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
+    name_in, name_out, details_in, details_out = names
+    tokens_in, tokens_out = _count(usage, name_in), _count(usage, name_out)
     if tokens_in is None or tokens_out is None:
         return None
     return Counted(
         tokens_in=tokens_in,
         tokens_out=tokens_out,
-        cached=min(_count(usage.get("prompt_tokens_details"), "cached_tokens") or 0, tokens_in),
-        reasoning=_count(usage.get("completion_tokens_details"), "reasoning_tokens"),
+        cached=min(_count(usage.get(details_in), "cached_tokens") or 0, tokens_in),
+        reasoning=_count(usage.get(details_out), "reasoning_tokens"),
     )
 
 

@@ -130,7 +130,7 @@ class Service:
             problem = f"error event {code_in(upstream)}".strip()
             raise UpstreamFailed(Failure.BROKEN, problem, words=str(upstream["error"]))
         event = self._operation.event(upstream)
-        if event:
+        if self._operation.n_pieces:
             self._run.saw_token()
         return event
 
@@ -153,11 +153,15 @@ class Service:
         return self._operation.composed(serving, self._run.deployment.upstream_model)
 
     async def _hidden(self) -> int:
-        return await self._parts.hidden.tokens(
+        """Tokens that the hidden prompt added to what the upstream counted."""
+        operation = self._operation
+        tokens = await self._parts.hidden.tokens(
             self._run.route.release.checkpoint,
             self._run.deployment,
-            with_system=self._operation.opens_with_system,
+            operation.path,
+            with_system=operation.opens_with_system,
         )
+        return tokens * operation.n_prompts
 
     async def _succeeded(self, hidden: int) -> None:
         """Written and settled before the client has the end: what it saw finished is never lost."""

@@ -109,7 +109,7 @@ def test_whatever_is_wrong_with_a_key_the_answer_is_one(
 
 def test_unknown_paths_and_methods_have_the_shape(http: httpx.Client) -> None:
     is_error(http.get("/nothing/here"), 404, "unknown_url")
-    is_error(http.post("/embeddings", json={}), 404, "unknown_url")
+    is_error(http.post("/images/generations", json={}), 404, "unknown_url")
     refused = http.get("/chat/completions")
     is_error(refused, 405, "method_not_allowed")
     assert refused.headers["allow"] == "POST"

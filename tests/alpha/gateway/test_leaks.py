@@ -24,14 +24,23 @@ def everything_of(reply: httpx.Response) -> str:
     return f"{reply.headers.raw!r}{reply.content!r}"
 
 
+def told_of(upstream: Upstream) -> list[str]:
+    """Whatever would tell the upstream."""
+    told = [*MARKS, upstream.url, re.sub("^http://", "", upstream.url)]
+    return told + [*Checkpoint.objects.values_list("name", flat=True), "You are brief"]
+
+
+def found_in(reply: httpx.Response, upstream: Upstream) -> list[str]:
+    shown = everything_of(reply).lower()
+    return [mark for mark in told_of(upstream) if mark.lower() in shown]
+
+
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("tool", [False, True])
 def test_no_byte_of_a_reply_tells_the_upstream(
     http: httpx.Client, upstream: Upstream, stream: bool, tool: bool
 ) -> None:
     upstream.behaviour.tool = tool and not stream
-    told = [*MARKS, upstream.url, re.sub("^http://", "", upstream.url)]
-    told += [*Checkpoint.objects.values_list("name", flat=True), "You are brief"]
     extra = {"stream_options": {"include_usage": True}} if stream else {}
     replies = [
         http.post("/chat/completions", json=chat(stream=stream, logprobs=True, **extra)),
@@ -40,8 +49,59 @@ def test_no_byte_of_a_reply_tells_the_upstream(
     ]
     for reply in replies:
         assert reply.status_code == 200
-        found = [mark for mark in told if mark.lower() in everything_of(reply).lower()]
-        assert not found
+        assert not found_in(reply, upstream)
+
+
+OTHERS: list[tuple[str, dict[str, object]]] = [
+    ("responses", {"input": "hi", "include": ["message.output_text.logprobs"]}),
+    ("responses", {"input": "hi", "instructions": "Be kind.", "stream": True}),
+    ("completions", {"prompt": "hi", "logprobs": 2}),
+    ("completions", {"prompt": "hi", "logprobs": 2, "stream": True}),
+    ("embeddings", {"input": ["hi", "ho"]}),
+    ("embeddings", {"input": "hi", "encoding_format": "base64"}),
+]
+
+
+@pytest.mark.parametrize("tool", [False, True])
+@pytest.mark.parametrize(("endpoint", "fields"), OTHERS)
+def test_no_byte_of_another_endpoint_tells_the_upstream(
+    http: httpx.Client, upstream: Upstream, endpoint: str, fields: dict[str, object], tool: bool
+) -> None:
+    upstream.behaviour.tool = tool
+    body = {"model": "quasar-alpha", "user": "ann", **fields}
+    reply = http.post(f"/{endpoint}", json=body)
+    assert reply.status_code == 200
+    assert not found_in(reply, upstream)
+    assert set(reply.headers) == (STREAM_HEADERS if fields.get("stream") else REPLY_HEADERS)
+    assert "ann" not in str(upstream.seen)
+    for raw, status in (("PLANTED-WORDS", 500), ('{"error": {"code": "PLANTED-WORDS"}}', 429)):
+        upstream.behaviour.raw, upstream.behaviour.status = raw, status
+        failed = http.post(f"/{endpoint}", json=body)
+        assert failed.status_code >= 500 and not found_in(failed, upstream)
+
+
+def test_a_response_has_allowed_fields_only(http: httpx.Client) -> None:
+    body = http.post("/responses", json={"model": "quasar-alpha", "input": "hi"}).json()
+    assert set(body) == {
+        *("id", "object", "created_at", "model", "status", "output", "usage", "error"),
+        *("incomplete_details", "instructions", "max_output_tokens", "metadata", "reasoning"),
+        *("parallel_tool_calls", "temperature", "text", "tool_choice", "tools", "top_logprobs"),
+        *("top_p", "truncation", "user", "background", "previous_response_id", "store"),
+    }
+    (item,) = body["output"]
+    assert set(item) == {"id", "type", "status", "role", "content"}
+    assert set(item["content"][0]) == {"type", "text", "annotations", "logprobs"}
+
+
+def test_a_completion_and_vectors_have_allowed_fields_only(http: httpx.Client) -> None:
+    body = http.post("/completions", json={"model": "quasar-alpha", "prompt": "hi"}).json()
+    assert set(body) == {
+        *("id", "object", "created", "model", "choices", "usage", "system_fingerprint")
+    }
+    assert set(body["choices"][0]) == {"text", "index", "logprobs", "finish_reason"}
+    body = http.post("/embeddings", json={"model": "quasar-alpha", "input": "hi"}).json()
+    assert set(body) == {"object", "data", "model", "usage"}
+    assert set(body["data"][0]) == {"object", "index", "embedding"}
 
 
 def test_a_reply_has_allowed_fields_and_headers_only(http: httpx.Client) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.alpha.gateway.upstream_endpoints import endpoints
+
 # Marks of the upstream that must never reach a client.
 NAME = "smollm2-135m-instruct"
 MARKS = (
@@ -22,7 +24,11 @@ MARKS = (
     "x-upstream",
     "llama.cpp",
     "ORG-77",
-    "reasoning",
+    "reasoning_content",
+    "THOUGHTS",
+    "msg_upstream",
+    "resp_upstream",
+    "cmpl-upstream",
     "PLANTED-WORDS",
 )
 HEADERS = {
@@ -67,6 +73,8 @@ class Upstream:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self.url = ""
+        # Endpoints beside chat: empty it before the start for a server that has none.
+        self.others = endpoints(self)
 
     def start(self) -> None:
         self._thread.start()
@@ -85,6 +93,8 @@ class Upstream:
         application = web.Application(client_max_size=2**26)
         application.router.add_get("/v1/models", self._models)
         application.router.add_post("/v1/chat/completions", self._chat)
+        for name, answers in self.others.items():
+            application.router.add_post(f"/v1/{name}", answers)
         runner = web.AppRunner(
             application, handler_cancellation=True, shutdown_timeout=0.1, access_log=None
         )
@@ -125,7 +135,7 @@ class Upstream:
         message: dict[str, Any] = {
             "role": "assistant",
             "content": "".join(self.behaviour.words),
-            "reasoning_content": "reasoning of the upstream",
+            "reasoning_content": "THOUGHTS",
         }
         if self.behaviour.tool:
             function = {"name": "look", "arguments": '{"at": "it"}', "x_upstream": 1}
@@ -177,7 +187,7 @@ class Upstream:
         }
         deltas: list[dict[str, Any]] = [{"role": "assistant", "content": None}]
         deltas += [
-            {"content": word, "reasoning_content": "reasoning"} for word in self.behaviour.words
+            {"content": word, "reasoning_content": "THOUGHTS"} for word in self.behaviour.words
         ]
         for number, delta in enumerate(deltas):
             if number == self.behaviour.die_after:
