@@ -1,22 +1,27 @@
-"""Asks an upstream who it is: the models it lists, and one token with a fixed seed."""
+"""Asks an upstream who it is: the models it lists, and short replies with a fixed seed."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import openai
 
 from infra.errors import InvalidInput, UpstreamError
 
-PROBE = {
-    "messages": [{"role": "user", "content": "Name a colour."}],
-    "max_tokens": 1,
-    "temperature": 0,
-    "seed": 7,
-}
+PROMPTS = ("Name a colour.", "Count on: one, two,", "What is the capital of France?")
+PROBES: tuple[Mapping[str, Any], ...] = tuple(
+    {
+        "messages": [{"role": "user", "content": prompt}],
+        "max_tokens": 4,
+        "temperature": 0,
+        "seed": 7,
+    }
+    for prompt in PROMPTS
+)
 # A first token on a loaded laptop takes seconds; a name that does not resolve should not.
 TIMEOUT = openai.Timeout(60.0, connect=5.0)
 _SHOWN_NAMES = 10
@@ -25,46 +30,58 @@ _SHOWN_CHARACTERS = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """What an upstream answered; equal weights behind equal software answer alike."""
+    """What an upstream answered; equal weights behind equal software answer alike.
+
+    `texts` are the replies to `requests`, in order; everything else is of the first one.
+    """
 
     model: str
-    text: str
+    texts: tuple[str, ...]
     finish_reason: str | None
     system_fingerprint: str | None
     tokens_in: int | None
+    requests: tuple[Mapping[str, Any], ...]
 
     def as_json(self) -> dict[str, Any]:
         return {
             "model": self.model,
-            "text": self.text,
+            "text": self.texts[0],
+            "texts": list(self.texts),
             "finish_reason": self.finish_reason,
             "system_fingerprint": self.system_fingerprint,
             "tokens_in": self.tokens_in,
-            "request": PROBE,
+            "request": self.requests[0],
+            "requests": list(self.requests),
         }
 
 
-def probe(*, base_url: str, upstream_model: str, secret: str = "") -> Identity:
-    """The identity of `upstream_model` at `base_url`.
+def probe(
+    *,
+    base_url: str,
+    upstream_model: str,
+    secret: str = "",
+    requests: Sequence[Mapping[str, Any]] = PROBES,
+    timeout: openai.Timeout = TIMEOUT,
+) -> Identity:
+    """The identity of `upstream_model` at `base_url`, by its replies to `requests`.
 
     UpstreamError when nobody answers there as an OpenAI-compatible endpoint does; InvalidInput,
     with the names that it lists, when the model is not one of them.
     """
     with openai.OpenAI(
-        base_url=base_url, api_key=secret or "none", max_retries=0, timeout=TIMEOUT
+        base_url=base_url, api_key=secret or "none", max_retries=0, timeout=timeout
     ) as client:
         names = _names(_body(base_url, "models", client.models.with_raw_response.list))
         if upstream_model not in names:
-            raise InvalidInput("model_not_served", _not_listed(base_url, upstream_model, names))
-        answer = _body(
-            base_url,
-            "chat/completions",
-            lambda: client.chat.completions.with_raw_response.create(
-                model=upstream_model,
-                **PROBE,  # type: ignore[call-overload]
-            ),
-        )
-    return _identity(base_url, upstream_model, answer)
+            # An upstream that lists nothing at all says nothing about this model.
+            code = "model_not_served" if names else "no_models_listed"
+            raise InvalidInput(code, _not_listed(base_url, upstream_model, names))
+        create = client.chat.completions.with_raw_response.create
+        answers = [
+            _body(base_url, "chat/completions", partial(create, model=upstream_model, **asked))
+            for asked in requests
+        ]
+    return _identity(base_url, upstream_model, tuple(requests), answers)
 
 
 def _body(base_url: str, path: str, call: Callable[[], Any]) -> Any:
@@ -102,16 +119,25 @@ def _not_listed(base_url: str, upstream_model: str, names: list[str]) -> str:
     )
 
 
-def _identity(base_url: str, upstream_model: str, body: Any) -> Identity:
+def _identity(
+    base_url: str,
+    upstream_model: str,
+    requests: tuple[Mapping[str, Any], ...],
+    bodies: Sequence[Any],
+) -> Identity:
     try:
+        body = bodies[0]
         choice = body["choices"][0]
         tokens = (body.get("usage") or {}).get("prompt_tokens")
         return Identity(
             model=str(body.get("model") or upstream_model),
-            text=str(choice["message"].get("content") or ""),
+            texts=tuple(
+                str(found["choices"][0]["message"].get("content") or "") for found in bodies
+            ),
             finish_reason=_text(choice.get("finish_reason")),
             system_fingerprint=_text(body.get("system_fingerprint")),
             tokens_in=tokens if isinstance(tokens, int) else None,
+            requests=requests,
         )
     except (TypeError, KeyError, IndexError, AttributeError) as error:
         message = f"{base_url}/chat/completions answered something that is no chat completion."

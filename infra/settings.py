@@ -241,7 +241,11 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_TIME_LIMIT = None
 # Eval runs take minutes; what moves releases must never wait behind them.
-CELERY_TASK_ROUTES = {"evals.run_shard": {"queue": "runs"}}
+CELERY_TASK_ROUTES = {
+    "evals.run_shard": {"queue": "runs"},
+    # Waits for upstreams.
+    "releases.confirm_identities": {"queue": "runs"},
+}
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(STATE_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
@@ -251,6 +255,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "releases.watch",
         "schedule": timedelta(seconds=2),
         "options": {"expires": 10},
+    },
+    "releases.confirm_identities": {
+        "task": "releases.confirm_identities",
+        "schedule": timedelta(seconds=60),
+        "options": {"expires": 55},
     },
     "alpha.close_batches": {"task": "alpha.close_batches", "schedule": timedelta(seconds=3)},
     "alpha.sweep": {"task": "alpha.sweep", "schedule": timedelta(seconds=30)},

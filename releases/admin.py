@@ -36,8 +36,8 @@ class CheckpointAdmin(RecordAdmin):
 
 @admin.register(Deployment)
 class DeploymentAdmin(RecordAdmin):
-    list_display = ("checkpoint", "base_url", "upstream_model", "state", "weight", "probed_at")
-    list_filter = ("state",)
+    list_display = ("checkpoint", "base_url", "upstream_model", "state", "weight", "identity")
+    list_filter = ("state", "identity")
     search_fields = ("checkpoint__name", "base_url", "upstream_model")
     list_select_related = ("checkpoint",)
 

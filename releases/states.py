@@ -24,6 +24,18 @@ class DeploymentState(StrEnum):
     DISABLED = "disabled"
 
 
+class Identity(StrEnum):
+    """Whether an upstream still answers as it did when its deployment was added."""
+
+    NOT_ASKED = "not_asked"
+    CONFIRMED = "confirmed"
+    CHANGED = "changed"
+    """It answers alike every time, and otherwise than recorded: other weights, perhaps."""
+    UNVERIFIABLE = "unverifiable"
+    """It does not answer alike, or nothing was recorded: nobody can tell."""
+    UNREACHABLE = "unreachable"
+
+
 class Outcome(StrEnum):
     """What a gate says; only PASS and WAIVED admit."""
 

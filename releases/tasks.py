@@ -5,6 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from releases.services.guardrails import count_exposed, something_moves, watch_guardrails
+from releases.services.identities import confirm_identities as confirm
 from releases.services.promotions import advance_promotions
 from releases.services.ramps import advance_ramps
 
@@ -22,3 +23,9 @@ def watch() -> None:
         watch_guardrails()
         advance_ramps()
         count_exposed()
+
+
+@shared_task(name="releases.confirm_identities")
+def confirm_identities() -> None:
+    """Ask upstreams of live releases again who they are; it may wait for slow ones."""
+    confirm()

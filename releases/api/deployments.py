@@ -22,7 +22,7 @@ from releases.services.deployments import (
     disable_deployment,
     enable_deployment,
 )
-from releases.states import DeploymentState
+from releases.states import DeploymentState, Identity
 
 
 class DeploymentIn(serializers.Serializer):
@@ -61,6 +61,7 @@ class FingerprintOut(serializers.Serializer):
 
     model = serializers.CharField()
     text = serializers.CharField(allow_blank=True)
+    texts = serializers.ListField(child=serializers.CharField(allow_blank=True), required=False)
     finish_reason = serializers.CharField(allow_null=True)
     system_fingerprint = serializers.CharField(allow_null=True)
     tokens_in = serializers.IntegerField(allow_null=True)
@@ -73,6 +74,7 @@ class DeploymentOut(serializers.ModelSerializer):
     checkpoint = serializers.CharField(source="checkpoint.name")
     state = serializers.ChoiceField([state.value for state in DeploymentState])
     fingerprint = FingerprintOut(allow_null=True)
+    identity = serializers.ChoiceField([identity.value for identity in Identity])
 
     class Meta:
         model = Deployment
@@ -87,6 +89,9 @@ class DeploymentOut(serializers.ModelSerializer):
             "fingerprint",
             "probe_skipped_reason",
             "probed_at",
+            "identity",
+            "identity_sentence",
+            "identity_asked_at",
             "created_at",
         )
 

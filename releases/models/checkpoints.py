@@ -7,7 +7,7 @@ from django.db import models
 from infra.ids import uuid7
 from infra.models import Person
 from infra.triggers import changes_routing, immutable, kept, lifecycle
-from releases.states import DEPLOYMENT_TRANSITIONS, CheckpointKind, DeploymentState
+from releases.states import DEPLOYMENT_TRANSITIONS, CheckpointKind, DeploymentState, Identity
 
 
 class Family(models.Model):
@@ -88,6 +88,14 @@ class Deployment(models.Model):
     )
     probe_skipped_reason = models.TextField(blank=True)
     probed_at = models.DateTimeField(null=True, blank=True)
+    identity = models.CharField(
+        max_length=20,
+        choices=[(i.value, i.value) for i in Identity],
+        default=Identity.NOT_ASKED.value,
+        help_text="What came of asking it again while it serves.",
+    )
+    identity_sentence = models.TextField(blank=True)
+    identity_asked_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ from infra.actors import Actor
 from infra.errors import DomainError, InvalidInput, InvalidMove, UpstreamError
 from infra.lifecycles import check_move
 from infra.roles import Role, Scope
+from releases.identity import differences, requests_of
 from releases.models import Checkpoint, Deployment
 from releases.selectors.checkpoints import active_deployments, deployments_input
 from releases.services.promotions import inputs_changed
@@ -19,8 +21,6 @@ from releases.states import DEPLOYMENT_TRANSITIONS, DeploymentState
 
 MIN_REASON = 20
 MAX_WEIGHT = 1_000_000
-# What of a fingerprint tells one upstream from another; token counts follow from the software.
-_IDENTIFYING = ("model", "text")
 
 
 def add_deployment(
@@ -74,7 +74,7 @@ def enable_deployment(
     _check(deployment.upstream_model, deployment.weight, skip_probe_reason)
     _check_move(deployment, DeploymentState.ACTIVE)
     recorded = deployment.fingerprint
-    _probe_into(deployment, skip_probe_reason)
+    _probe_into(deployment, skip_probe_reason, recorded)
     if not skip_probe_reason:
         _check_identity(deployment, recorded)
     with transaction.atomic():
@@ -171,18 +171,24 @@ def _same(existing: Deployment, values: dict[str, Any]) -> Deployment:
     return existing
 
 
-def _probe_into(deployment: Deployment, skip_probe_reason: str) -> None:
-    """Ask the upstream and keep its answer on the (unsaved) row, or keep why it was not asked."""
+def _probe_into(
+    deployment: Deployment, skip_probe_reason: str, recorded: Mapping[str, Any] | None = None
+) -> None:
+    """Ask the upstream and keep its answer on the (unsaved) row, or keep why it was not asked.
+
+    What was recorded is asked again; otherwise the usual requests.
+    """
     deployment.probe_skipped_reason = skip_probe_reason.strip()
     if skip_probe_reason:
         return
     try:
-        from infra.identity_probe import probe  # the SDK is heavy, and few processes probe
+        from infra.identity_probe import PROBES, probe  # the SDK is heavy, and few processes probe
 
         identity = probe(
             base_url=deployment.base_url,
             upstream_model=deployment.upstream_model,
             secret=secrets_by_reference.resolve(deployment.secret_ref),
+            requests=requests_of(recorded) if recorded else PROBES,
         )
     except (InvalidInput, UpstreamError) as refusal:
         raise _with_override(refusal) from refusal
@@ -198,12 +204,7 @@ def _with_override(refusal: DomainError) -> DomainError:
 
 
 def _check_identity(deployment: Deployment, recorded: dict[str, Any] | None) -> None:
-    answered = deployment.fingerprint or {}
-    different = [
-        f"{name} {answered.get(name)!r}, not {recorded[name]!r}"
-        for name in _IDENTIFYING
-        if recorded and answered.get(name) != recorded.get(name)
-    ]
+    different = differences(recorded, deployment.fingerprint or {}) if recorded else []
     if different:
         raise InvalidMove(
             "fingerprint_changed",

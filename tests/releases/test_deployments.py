@@ -50,12 +50,18 @@ def test_the_upstream_is_asked_and_its_answer_kept(
         base_url=f"{upstream.base_url}/",
         upstream_model=MODEL,
     )
-    assert [path for path, _, _ in upstream.seen] == ["/v1/models", "/v1/chat/completions"]
+    paths = [path for path, _, _ in upstream.seen]
+    assert paths == ["/v1/models", *["/v1/chat/completions"] * 3]
     asked = upstream.seen[1][2]
-    assert (asked["model"], asked["max_tokens"], asked["seed"]) == (MODEL, 1, 7)
+    assert (asked["model"], asked["max_tokens"], asked["seed"]) == (MODEL, 4, 7)
     assert row.base_url == upstream.base_url
     assert row.fingerprint is not None
     assert (row.fingerprint["text"], row.fingerprint["model"]) == ("Blue", MODEL)
+    assert row.fingerprint["texts"] == ["Blue"] * 3
+    assert row.fingerprint["requests"] == [
+        {name: value for name, value in body.items() if name != "model"}
+        for _, _, body in upstream.seen[1:]
+    ]
     entry = AuditEntry.objects.get(action="deployment.added")
     assert entry.after["fingerprint"] == row.fingerprint
 

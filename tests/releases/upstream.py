@@ -40,9 +40,9 @@ class Upstream:
 
 
 @contextmanager
-def running() -> Iterator[Upstream]:
+def running(upstream: Upstream | None = None) -> Iterator[Upstream]:
     """An upstream on a free loopback port."""
-    upstream = Upstream()
+    upstream = upstream or Upstream()
 
     class Handler(BaseHTTPRequestHandler):
         def reply(self, body: Any) -> None:
