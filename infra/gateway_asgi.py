@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -64,11 +65,32 @@ def is_gateway_path(path: str) -> bool:
     return path == ROOT or path.startswith(f"{ROOT}/")
 
 
+# Objects made and not yet freed before the youngest are looked through; then how many times that
+# is done before older ones are.
+COLLECT_AFTER = (20_000, 20, 20)
+
+
+def spare_collections() -> None:
+    """What the start has made is there for good: calls need not look through it for garbage."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
+
+
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """ASGI: every path is the gateway's."""
     if scope["type"] == "lifespan":
-        await run_lifespan(gateway(), receive, send)
+        await run_lifespan(gateway(), receive, _sparing(send))
     elif scope["type"] == "http":
         await gateway()(scope, receive, send)
     else:
         raise NotImplementedError(f"the gateway speaks no {scope['type']}")
+
+
+def _sparing(send: Send) -> Send:
+    async def sent(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "lifespan.startup.complete":
+            spare_collections()
+        await send(message)
+
+    return sent
