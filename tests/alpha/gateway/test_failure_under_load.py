@@ -163,7 +163,7 @@ def _nothing_is_left(worker: Running, n_tasks: int) -> None:
         "requests of the server": lambda: worker._server.server_state.tasks,
         "connections in use upstream": lambda: connector._acquired,
         "background work": lambda: parts._background,
-        "leases": lambda: parts.limits._live,
+        "leases": lambda: parts.limits.leases.running,
         "unsettled calls": lambda: parts.limits._unsettled,
         "unfinished calls in the journal": lambda: [s for s in segments if s.open_calls],
         "lines not shipped": lambda: [s for s in segments if s.shipped < s.size],
