@@ -10,7 +10,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError
 
-from alpha.gateway.valkey import Line, packed
+from alpha.gateway.valkey import Answer, Line, packed
 
 FOLDER = Path(__file__).parent
 NAMES = ("start", "settle", "seed", "reclaim")
@@ -29,15 +29,24 @@ class Scripts:
 
     async def run(self, script: str, scope: str, arguments: Sequence[str | int]) -> Any:
         """What the script returns for that scope."""
-        line = self._line
-        if line is None or not line.is_open:
+        asked = self.send(script, scope, arguments)
+        if asked is None:
             line = await self._open()
+            asked = line.ask(self._command(script, scope, arguments))
         try:
-            return await line.ask(self._command(script, scope, arguments))
+            return await asked
         except NoScriptError:
             # Its scripts were flushed under an open connection.
             await self._load()
+            line = await self._open()
             return await line.ask(self._command(script, scope, arguments))
+
+    def send(self, script: str, scope: str, arguments: Sequence[str | int]) -> Answer | None:
+        """The script's answer to be, asked before this returns; None without a connection."""
+        line = self._line
+        if line is None or not line.is_open:
+            return None
+        return line.ask(self._command(script, scope, arguments))
 
     async def close(self) -> None:
         if self._opening is not None:
@@ -51,6 +60,8 @@ class Scripts:
 
     async def _open(self) -> Line:
         """The new connection, opened once for all who wait for it; ConnectionError."""
+        if self._line is not None and self._line.is_open:
+            return self._line
         if self._opening is None or self._opening.done():
             self._opening = asyncio.create_task(self._connect())
         try:

@@ -41,7 +41,7 @@ class Service:
     ) -> None:
         self._parts, self._call, self._operation = parts, call, operation
         self._run, self._admission = run, admission
-        self._settled: asyncio.Task[None] | None = None
+        self._settled: asyncio.Future[Any] | None = None
         self._started = False
         consent = run.route.grant.transcript_consent
         operation.begin(call.request_id.hex, int(time.time()), keeps_text=consent)
@@ -173,7 +173,7 @@ class Service:
     async def _be_settled(self) -> None:
         """Before the client has the end: its next call must not meet this one's reservation."""
         if self._settled is not None:
-            await asyncio.shield(self._settled)
+            await self._settled
 
     async def _failed(self, failed: UpstreamFailed) -> None:
         refusal = refusal_of(Failure.CUT_OFF if self._started else failed.failure)
@@ -230,15 +230,18 @@ class Service:
         self._keep_text()
         self._settled = self._settling()
 
-    def _settling(self) -> asyncio.Task[None] | None:
-        """Settled by a task of its own: this one may be cancelled in the middle."""
+    def _settling(self) -> asyncio.Future[Any] | None:
+        """Sent at once, or by a task of its own: this one may be cancelled in the middle."""
         ended = self._run.ended
         if ended is None or not self._admission.scope:
             return None
         tokens = ended["tokens_in_shown"] + ended["tokens_out"]
-        request = self._run.request_id.hex
-        work = self._parts.limits.settle(self._admission, request, tokens, ended["cost_micros"])
-        return self._parts.in_background(work)
+        told = (self._admission, self._run.request_id.hex, tokens, ended["cost_micros"])
+        limits = self._parts.limits
+        settled = limits.settle_now(*told)
+        if settled is not None:
+            return settled
+        return asyncio.shield(self._parts.in_background(limits.settle(*told)))
 
     async def _partial(self) -> tuple[Counted, int]:
         """What an unfinished call used: the upstream's count, else pieces seen and an estimate."""
