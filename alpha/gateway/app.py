@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from alpha.gateway.calls import answer
-from alpha.gateway.catalog import list_models, show_model
+from alpha.gateway.catalog import list_models, list_releases, show_model
 from alpha.gateway.chat import Chat
 from alpha.gateway.completions import Completion
 from alpha.gateway.config import GatewayConfig
@@ -15,6 +15,7 @@ from alpha.gateway.failed_keys import FailedKeys
 from alpha.gateway.feedback import post_feedback, show_feedback
 from alpha.gateway.parts import Parts
 from alpha.gateway.responses import Response
+from alpha.gateway.usage import show_usage
 from alpha.gateway.wire import Call, Receive, Scope, Send
 from alpha.keys import parse_key, secret_matches
 from alpha.routing import KeyEntry, Table, is_usable, may_come_from
@@ -22,6 +23,9 @@ from infra import clock
 
 log = logging.getLogger(__name__)
 ROOT = "/v1"
+MODEL_CALLS: dict[str, type[Chat | Response | Completion | Embedding]] = {
+    operation.path: operation for operation in (Chat, Response, Completion, Embedding)
+}
 BEARER = "bearer "
 
 
@@ -66,25 +70,24 @@ class Gateway:
     async def _answer(self, call: Call) -> None:
         method, path = call.scope["method"], call.scope["path"].rstrip("/")
         parts, table = self._ready()
-        match path.removeprefix(ROOT).split("/")[1:]:
-            case ["chat", "completions"]:
-                _only(method, "POST")
-                await answer(parts, call, table, self._key(table, call), Chat)
-            case ["responses"]:
-                _only(method, "POST")
-                await answer(parts, call, table, self._key(table, call), Response)
-            case ["completions"]:
-                _only(method, "POST")
-                await answer(parts, call, table, self._key(table, call), Completion)
-            case ["embeddings"]:
-                _only(method, "POST")
-                await answer(parts, call, table, self._key(table, call), Embedding)
+        below = path.removeprefix(f"{ROOT}/")
+        if (operation := MODEL_CALLS.get(below)) is not None:
+            _only(method, "POST")
+            await answer(parts, call, table, self._key(table, call), operation)
+            return
+        match below.split("/"):
             case ["models"]:
                 _only(method, "GET")
                 await list_models(call, table, self._key(table, call))
             case ["models", codename]:
                 _only(method, "GET")
                 await show_model(call, table, self._key(table, call), codename)
+            case ["releases"]:
+                _only(method, "GET")
+                await list_releases(call, table, self._key(table, call))
+            case ["usage"]:
+                _only(method, "GET")
+                await show_usage(parts, call, self._key(table, call))
             case ["feedback"]:
                 _only(method, "POST")
                 await post_feedback(parts, call, self._key(table, call))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from alpha.gateway.errors import SERVER, Refusal, refusal_of_denial
+from alpha.gateway.lifetime import lifetime_headers
 from alpha.gateway.limits import Admission, Estimate
 from alpha.gateway.metering import PER, Run
 from alpha.gateway.operation import Operation
@@ -33,9 +34,11 @@ async def answer(
     operation = checked(body)
     names = (operation.safety_identifier, operation.user, call.header(SESSION)[:512])
     unit = unit_of(config.unit_secret, key.partner_id, names, key.id)
-    route = resolve(table, key, operation.codename, unit, clock.now())
+    now = clock.now()
+    route = resolve(table, key, operation.codename, unit, now)
     if isinstance(route, Denial):
         raise refusal_of_denial(route, operation.codename)
+    call.lifetime = lifetime_headers(route.codename, now)
     admission = await parts.limits.start(
         route.grant, key.id, call.request_id.hex, lambda: upper_bound(route, operation)
     )

@@ -65,6 +65,8 @@ class Parts:
         self.transcripts = Transcripts(config, self.pool)
         self.tables = TableKeeper(config, self.pool, self._swapped)
         self.under_way = CallsUnderWay(lambda: self.tables.table, config.whole_call_s)
+        # One report at a time: connections are for the calls' own business.
+        self.reports = asyncio.Semaphore(1)
         self._background: set[asyncio.Task[Any]] = set()
 
     async def open(self) -> None:

@@ -38,6 +38,7 @@ class Call:
         "_working",
         "headers",
         "is_started",
+        "lifetime",
         "rates",
         "request_id",
         "scope",
@@ -49,6 +50,8 @@ class Call:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         # `x-ratelimit-*`, known once limits were asked.
         self.rates: Headers = ()
+        # `deprecation` and `sunset`, known once the codename is and its end is near.
+        self.lifetime: Headers = ()
         self.is_started = False
         # The task inside `ending_early`, and what it is to be ended by.
         self._working: asyncio.Task[Any] | None = None
@@ -101,14 +104,14 @@ class Call:
                 return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def start(self, status: int, headers: Headers) -> None:
-        """Send the status and headers: the request id, the rates, and `headers`; no others."""
+        """Send status and headers: the request id, rates, lifetime, `headers`; no others."""
         self.is_started = True
         own = (b"x-request-id", str(self.request_id).encode())
         await self._send(
             {
                 "type": "http.response.start",
                 "status": status,
-                "headers": [own, *self.rates, *headers],
+                "headers": [own, *self.rates, *self.lifetime, *headers],
             }
         )
 

@@ -136,3 +136,13 @@ def test_no_header_or_field_of_a_client_reaches_the_upstream(
     assert http.post("/chat/completions", json=body).status_code == 200
     assert set(upstream.seen[0]) == {"model", "messages", "temperature", "seed"}
     assert upstream.seen[0]["model"] == "smollm2-135m-instruct"
+
+
+def test_no_byte_of_a_partners_own_account_tells_the_upstream(
+    http: httpx.Client, upstream: Upstream
+) -> None:
+    assert http.post("/chat/completions", json=chat()).status_code == 200
+    for path in ("/usage", "/releases"):
+        reply = http.get(path)
+        assert reply.status_code == 200 and set(reply.headers) == REPLY_HEADERS
+        assert not found_in(reply, upstream)
