@@ -43,6 +43,15 @@ class FindingState(StrEnum):
     RECONFIRMED = "reconfirmed"
 
 
+class NoticeKind(StrEnum):
+    """What a notice is about."""
+
+    CHANGE = "change"
+    """Something that partners should know of a codename."""
+    RECALL = "recall"
+    """What they were served is taken back."""
+
+
 class Counted(StrEnum):
     """What a batch of live traffic counts once."""
 

@@ -29,6 +29,7 @@ WRITTEN_ONCE = frozenset(
         "traffic_batch",
         "traffic_arm",
         "finding_report",
+        "notice",
         "eval_result",
         "eval_metric",
         "eval_run_scores",

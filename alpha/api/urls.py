@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from alpha.api import feedback, findings, grants, history, keys, partners
+from alpha.api import feedback, findings, grants, history, keys, notices, partners
 
 urlpatterns = [
     path("partners/", partners.Partners.as_view(), name="partners"),
@@ -24,6 +24,9 @@ urlpatterns = [
         "feedback/<uuid:feedback_id>/dismiss/", feedback.Dismiss.as_view(), name="feedback-dismiss"
     ),
     path("feedback/<uuid:feedback_id>/reopen/", feedback.Reopen.as_view(), name="feedback-reopen"),
+    path("notices/", notices.Notices.as_view(), name="notices"),
+    path("notices/<uuid:notice_id>/", notices.NoticeDetail.as_view(), name="notice"),
+    path("recalls/", notices.Recalls.as_view(), name="recalls"),
     *history.urlpatterns,
     path("findings/", findings.Findings.as_view(), name="findings"),
     path("findings/<uuid:finding_id>/", findings.FindingDetail.as_view(), name="finding"),

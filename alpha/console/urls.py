@@ -8,6 +8,7 @@ from alpha.console.calls import CallsPage
 from alpha.console.feedback import FeedbackPage
 from alpha.console.findings import FindingPage, FindingsPage
 from alpha.console.history import HistoryPage
+from alpha.console.notices import NoticePage, NoticesPage
 from alpha.console.partners import PartnerPage, PartnersPage
 
 urlpatterns: list[URLPattern] = [
@@ -16,6 +17,8 @@ urlpatterns: list[URLPattern] = [
     path("calls/", CallsPage.as_view(), name="console-calls"),
     path("history/", HistoryPage.as_view(), name="console-history"),
     path("feedback/", FeedbackPage.as_view(), name="console-feedback"),
+    path("notices/", NoticesPage.as_view(), name="console-notices"),
+    path("notices/<uuid:notice_id>/", NoticePage.as_view(), name="console-notice"),
     path("findings/", FindingsPage.as_view(), name="console-findings"),
     path("findings/<uuid:finding_id>/", FindingPage.as_view(), name="console-finding"),
 ]

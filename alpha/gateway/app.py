@@ -13,6 +13,7 @@ from alpha.gateway.embeddings import Embedding
 from alpha.gateway.errors import SERVER, ClientGone, Refusal, invalid_key, not_ready
 from alpha.gateway.failed_keys import FailedKeys
 from alpha.gateway.feedback import post_feedback, show_feedback
+from alpha.gateway.notices import acknowledge, list_notices
 from alpha.gateway.parts import Parts
 from alpha.gateway.responses import Response
 from alpha.gateway.usage import show_usage
@@ -94,6 +95,12 @@ class Gateway:
             case ["feedback", identifier]:
                 _only(method, "GET")
                 await show_feedback(parts, call, self._key(table, call), identifier)
+            case ["notices"]:
+                _only(method, "GET")
+                await list_notices(parts, call, self._key(table, call))
+            case ["notices", identifier, "ack"]:
+                _only(method, "POST")
+                await acknowledge(parts, call, self._key(table, call), identifier)
             case _:
                 raise Refusal(404, "unknown_url", f"Invalid URL ({method} {path[:200]}).")
 

@@ -11,6 +11,7 @@ from alpha.models.live import (
     TrafficStay,
     TrafficUnit,
 )
+from alpha.models.notices import Notice, NoticeRecipient
 from alpha.models.usage import PartnerDataKey, Transcript, UsageEvent
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "Grant",
     "Key",
     "LandedCall",
+    "Notice",
+    "NoticeRecipient",
     "Partner",
     "PartnerDataKey",
     "TrafficArm",

@@ -36,6 +36,7 @@ PAGES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Findings", "troubleshoot", "console-findings"),
             ("Partners & keys", "handshake", "console-partners"),
             ("Calls", "swap_horiz", "console-calls"),
+            ("Notices", "campaign", "console-notices"),
         ),
     ),
     (
