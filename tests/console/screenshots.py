@@ -34,6 +34,7 @@ LISTS = {
     "feedback": "feedback/?state=",
     "partners": "partners/",
     "calls": "calls/",
+    "notices": "notices/",
     "findings": "findings/",
     "line": "line/",
     "simulate": "simulate/",
@@ -56,6 +57,7 @@ DETAILS = {
     "feedback-item": ("feedback", "/console/feedback/"),
     "finding": ("findings", "/console/findings/"),
     "partner": ("partners", "/console/partners/"),
+    "notice": ("notices", "/console/notices/"),
 }
 
 

@@ -131,6 +131,8 @@ def pages_of(world: World) -> dict[str, str]:
         "partners": reverse("console-partners"),
         "partner": reverse("console-partner", args=[world.partner.pk]),
         "calls": reverse("console-calls"),
+        "notices": reverse("console-notices"),
+        "notice": reverse("console-notice", args=[world.notice.pk]),
         "audit": reverse("console-audit"),
         "history": reverse("console-history"),
         "simulate": reverse("console-simulate"),

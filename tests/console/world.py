@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from alpha.models import Feedback, Finding, Partner, UsageEvent
+from alpha.models import Feedback, Finding, Notice, Partner, UsageEvent
 from alpha.services import feedback as inbox
 from alpha.services import findings, grants, keys, partners
 from alpha.services.findings import Weakness
-from alpha.states import FeedbackState
+from alpha.states import FeedbackState, NoticeKind
 from evals import outputs
 from evals.formats.sent_files import SentFile
 from evals.models import Comparison, Result, Run, RunSet, SuiteVersion, Upload
@@ -65,6 +65,7 @@ class World:
     partner: Partner
     feedback: Feedback
     finding: Finding
+    notice: Notice
     login: User
     upload: Upload
 
@@ -116,6 +117,7 @@ def build(folder: Path) -> World:
         partner=partner,
         feedback=feedback,
         finding=_finding(cast, feedback),
+        notice=_notice(cast, candidate, partner),
         login=superuser,
         upload=upload,
     )
@@ -341,6 +343,20 @@ def _feedback(cast: Cast, partner: Partner) -> Feedback:
         correction="word-3",
     )
     assert made.state == FeedbackState.NEW.value
+    return made
+
+
+def _notice(cast: Cast, checkpoint: Checkpoint, partner: Partner) -> Notice:
+    """A recall written by hand: a real one would take the checkpoint out of its stages."""
+    made = Notice.objects.create(
+        kind=NoticeKind.RECALL.value,
+        subject=f"Withdrawn {CANARY}",
+        text=f"Unsafe. {CANARY}",
+        checkpoint=checkpoint,
+        sent_by_id=cast.partner_manager.person_id,
+        sent_at=clock.now(),
+    )
+    made.recipients.create(partner=partner, codenames=["quasar-alpha"])
     return made
 
 
