@@ -30,6 +30,14 @@ from alpha.routing import GrantEntry
 log = logging.getLogger(__name__)
 NONE = -1
 Headers = tuple[tuple[bytes, bytes], ...]
+REQUESTS, TOKENS = (
+    (
+        b"x-ratelimit-limit-" + of,
+        b"x-ratelimit-remaining-" + of,
+        b"x-ratelimit-reset-" + of,
+    )
+    for of in (b"requests", b"tokens")
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,16 +250,13 @@ def rate_headers(grant: GrantEntry, answer: Sequence[Any]) -> Headers:
     """The `x-ratelimit-*` family as OpenAI spells it, for the limits that the grant has."""
     _, left, reset, tokens_left, tokens_reset, _ = answer
     headers: list[tuple[bytes, bytes]] = []
-    for name, limit, remaining, milliseconds in (
-        ("requests", grant.requests_per_minute, left, reset),
-        ("tokens", grant.tokens_per_minute, tokens_left, tokens_reset),
+    for names, limit, remaining, milliseconds in (
+        (REQUESTS, grant.requests_per_minute, left, reset),
+        (TOKENS, grant.tokens_per_minute, tokens_left, tokens_reset),
     ):
         if limit is not None and int(remaining) >= 0:
-            headers += [
-                (f"x-ratelimit-limit-{name}".encode(), str(limit).encode()),
-                (f"x-ratelimit-remaining-{name}".encode(), str(remaining).encode()),
-                (f"x-ratelimit-reset-{name}".encode(), _duration(int(milliseconds)).encode()),
-            ]
+            told = (b"%d" % limit, b"%d" % int(remaining), _duration(int(milliseconds)).encode())
+            headers.extend(zip(names, told, strict=True))
     return tuple(headers)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 import orjson
+from aiohttp.payload import BytesPayload
 
 from alpha.gateway.config import GatewayConfig
 from alpha.gateway.errors import Failure, UpstreamFailed
@@ -94,7 +95,7 @@ class Upstreams:
         for attempt in (1, 2):
             try:
                 return await self._session.post(
-                    url, data=body, headers=headers, allow_redirects=False
+                    url, data=BytesPayload(body), headers=headers, allow_redirects=False
                 )
             except (aiohttp.ServerDisconnectedError, ConnectionResetError) as error:
                 # A kept connection that the upstream had closed meanwhile: nothing was answered.

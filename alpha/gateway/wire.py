@@ -26,6 +26,8 @@ EVENT_STREAM: Headers = (
     # Asks nginx in front not to hold chunks back.
     (b"x-accel-buffering", b"no"),
 )
+# A client that leaves is seen this much later at most.
+WATCH_AFTER_S = 0.05
 
 
 class Call:
@@ -35,6 +37,7 @@ class Call:
         "_early_end",
         "_receive",
         "_send",
+        "_watcher",
         "_working",
         "headers",
         "is_started",
@@ -56,6 +59,7 @@ class Call:
         # The task inside `ending_early`, and what it is to be ended by.
         self._working: asyncio.Task[Any] | None = None
         self._early_end: Exception | None = None
+        self._watcher: asyncio.Task[None] | None = None
 
     @property
     def address(self) -> str:
@@ -152,8 +156,8 @@ class Call:
         if task is None:
             raise RuntimeError("a call is answered inside a task")
         self._working = task
-        watcher = asyncio.create_task(self._left())
-        watcher.add_done_callback(self._client_left)
+        # Most of what is over sooner needs nobody to watch its client.
+        timer = asyncio.get_running_loop().call_later(WATCH_AFTER_S, self._watch)
         try:
             yield
         except asyncio.CancelledError:
@@ -163,7 +167,13 @@ class Call:
             raise self._early_end from None
         finally:
             self._working = None
-            watcher.cancel()
+            timer.cancel()
+            if self._watcher is not None:
+                self._watcher.cancel()
+
+    def _watch(self) -> None:
+        self._watcher = asyncio.create_task(self._left())
+        self._watcher.add_done_callback(self._client_left)
 
     def _client_left(self, watcher: asyncio.Task[None]) -> None:
         if not watcher.cancelled() and watcher.exception() is None:
