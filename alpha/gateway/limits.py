@@ -51,9 +51,10 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """A request that was let in; `scope` is empty where its grant has no limit."""
+    """A request that was let in; `is_counted` is False where its grant had no limit then."""
 
-    scope: str = ""
+    scope: str
+    is_counted: bool = True
     rates: Headers = ()
 
 
@@ -110,9 +111,10 @@ class Limits:
         self, grant: GrantEntry, key_id: UUID, request: str, estimate: Callable[[], Estimate]
     ) -> Admission:
         """Reserve for a request; Refusal 402, 429 or 503."""
+        scope = scope_of(grant.id, grant.partner_id)
         if not is_limited(grant):
-            return Admission()
-        scope, wanted = scope_of(grant.id, grant.partner_id), estimate()
+            return Admission(scope=scope, is_counted=False)
+        wanted = estimate()
         try:
             answer = await self._ask(scope, grant, request, wanted)
         except OUT_OF_REACH as error:
@@ -170,9 +172,13 @@ class Limits:
                 await self.seed(grant)
             self._seeded.add(scope)
 
+    def counts(self, admission: Admission) -> bool:
+        """Whether what the request used is told to the counters: its grant has a limit by now."""
+        return admission.is_counted or admission.scope in self._scopes
+
     async def settle(self, admission: Admission, request: str, tokens: int, micros: int) -> None:
         """Replace the reservation by what was used; tried again later when Valkey is away."""
-        if not admission.scope:
+        if not self.counts(admission):
             return
         self.leases.running.pop(request, None)
         try:

@@ -233,7 +233,7 @@ class Service:
     def _settling(self) -> asyncio.Future[Any] | None:
         """Sent at once, or by a task of its own: this one may be cancelled in the middle."""
         ended = self._run.ended
-        if ended is None or not self._admission.scope:
+        if ended is None or not self._parts.limits.counts(self._admission):
             return None
         tokens = ended["tokens_in_shown"] + ended["tokens_out"]
         told = (self._admission, self._run.request_id.hex, tokens, ended["cost_micros"])

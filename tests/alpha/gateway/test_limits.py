@@ -109,8 +109,9 @@ def test_exactly_as_many_at_once_as_granted(
     granted: Access, gateway: Running, second: Running, upstream: Upstream
 ) -> None:
     limit(granted, gateway, second, concurrent_requests=5)
-    upstream.behaviour.delay_s = 1.0
-    assert at_once(granted, 30, gateway, second, stream=True) == {200: 5, 429: 25}
+    # Longer than it takes to let all of them in.
+    upstream.behaviour.delay_s = 3.0
+    assert at_once(granted, 64, gateway, second, stream=True) == {200: 5, 429: 59}
     upstream.behaviour.delay_s = 0
     assert at_once(granted, 5, gateway, second) == {200: 5}
 

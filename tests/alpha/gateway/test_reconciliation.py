@@ -136,6 +136,35 @@ def test_after_ninety_calls_nothing_is_reserved_and_spent_is_what_was_recorded(
         assert recorded() > 30 * 7 * 8
 
 
+def test_a_call_begun_before_its_grant_had_a_budget_is_counted_in_it(
+    granted: Access, config: GatewayConfig, mixed: Mixed
+) -> None:
+    unlimited = dict.fromkeys(
+        (
+            "budget_micros",
+            "tokens_per_day",
+            "tokens_per_minute",
+            "requests_per_minute",
+            "concurrent_requests",
+        )
+    )
+    Grant.objects.update(**unlimited)
+    mixed.behaviour.chunk_delay_s = 0.3
+    with running(config) as worker:
+        caller = threading.Thread(target=call_all, args=(granted, [worker.url], 1))
+        caller.start()
+        wait_for(lambda: len(worker.parts.under_way), "the call is under way")
+        Grant.objects.update(budget_micros=10**9)
+        scope = scope_of(granted.grant.pk, granted.partner.pk)
+        with redis.Redis.from_url(config.redis_url) as client:
+            wait_for(lambda: client.exists(f"{scope}:seeded"), "the counters know the budget")
+        assert len(worker.parts.under_way) == 1
+        caller.join(20)
+        wait_for(lambda: UsageEvent.objects.count() == 1, "the usage landed")
+        wait_for(lambda: is_even(granted, config), "the counters say what the records say")
+        assert recorded() > 7 * 8
+
+
 def test_what_a_dead_worker_had_reserved_before_it_noted_anything_is_given_back(
     granted: Access, config: GatewayConfig, committed_db: str
 ) -> None:
