@@ -137,7 +137,7 @@ class Completion(Operation):
         if self._keeps_text:
             self._texts.setdefault(index, []).append(text)
         finish = choice.get("finish_reason")
-        if finish is not None and finish not in FINISHES:
+        if finish is not None and not (isinstance(finish, str) and finish in FINISHES):
             finish = "stop"
         logprobs = choice.get("logprobs") if "logprobs" in self.forwarded else None
         return {

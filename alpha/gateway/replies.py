@@ -125,7 +125,7 @@ class ChatReplies:
         if not isinstance(said, dict) or type(index) is not int:
             raise UpstreamFailed(Failure.MALFORMED, f"a choice has no {part}")
         finish = choice.get("finish_reason")
-        if finish is not None and finish not in FINISHES:
+        if finish is not None and not (isinstance(finish, str) and finish in FINISHES):
             finish = "stop"
         build = self._message if part == "message" else self._delta
         return {
@@ -196,16 +196,27 @@ def _logprobs(value: Any) -> dict[str, Any] | None:
 
 
 def _tokens(value: Any) -> list[dict[str, Any]] | None:
-    if not isinstance(value, list):
-        return None
-    built = []
-    for token in value:
-        if isinstance(token, dict):
-            tops = token.get("top_logprobs")
-            top = [_token(t) for t in tops if isinstance(t, dict)] if tops else []
-            built.append({**_token(token), "top_logprobs": top})
-    return built
+    return tokens_of(value) if isinstance(value, list) else None
+
+
+def tokens_of(values: Any) -> list[dict[str, Any]]:
+    """Tokens with their log probabilities, and the likeliest others beside each."""
+    return [
+        {**_token(value), "top_logprobs": [_token(t) for t in _dicts(value.get("top_logprobs"))]}
+        for value in _dicts(values)
+    ]
+
+
+def _dicts(values: Any) -> list[dict[str, Any]]:
+    held = values if isinstance(values, list) else []
+    return [value for value in held if isinstance(value, dict)]
 
 
 def _token(value: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value.get(name) for name in LOGPROB_FIELDS}
+    token, logprob, raw = [value.get(name) for name in LOGPROB_FIELDS]
+    fits = isinstance(raw, list) and all(isinstance(byte, int) for byte in raw)
+    return {
+        "token": token if isinstance(token, str) else "",
+        "logprob": logprob if isinstance(logprob, int | float) else None,
+        "bytes": raw if fits else None,
+    }

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from alpha.gateway.errors import Failure, UpstreamFailed
-from alpha.gateway.replies import LOGPROB_FIELDS, Counted
+from alpha.gateway.replies import Counted, tokens_of
 
 ID_PREFIXES = {"message": "msg", "function_call": "fc"}
 STATES = frozenset({"in_progress", "completed", "incomplete"})
 ENDS = {"response.completed": "completed", "response.incomplete": "incomplete"}
+ENDED = frozenset(ENDS.values())
 REASONS = frozenset({"max_output_tokens", "content_filter"})
 # Events of text in the making: the field that holds the text.
 PIECES = {
@@ -96,7 +97,7 @@ class ResponseReplies:
             raise UpstreamFailed(
                 Failure.BROKEN, "the response failed", words=str(held.get("error"))
             )
-        if not isinstance(output, list) or status not in ENDS.values():
+        if not isinstance(output, list) or not _is_one_of(status, ENDED):
             raise UpstreamFailed(Failure.MALFORMED, "the reply is no response that has ended")
         built: list[dict[str, Any]] = []
         for item in output:
@@ -106,7 +107,7 @@ class ResponseReplies:
 
     def event(self, upstream: Mapping[str, Any]) -> dict[str, Any] | None:
         """The event for an upstream's; None when it holds nothing for the client."""
-        kind = upstream.get("type")
+        kind = _kind_of(upstream)
         if kind in ITEM_EVENTS:
             return self._item_event(kind, upstream)
         if kind in PART_EVENTS or kind in PIECES:
@@ -117,7 +118,7 @@ class ResponseReplies:
         self, status: str, output: list[dict[str, Any]], usage: Any, incomplete: Any
     ) -> dict[str, Any]:
         reason = incomplete.get("reason") if isinstance(incomplete, dict) else None
-        told = {"reason": reason} if reason in REASONS else None
+        told = {"reason": reason} if _is_one_of(reason, REASONS) else None
         return {
             **self._head,
             "status": status,
@@ -171,7 +172,8 @@ class ResponseReplies:
             raise UpstreamFailed(Failure.MALFORMED, f"an event has no {name}")
         fields[name] = text
         if kind.startswith("response.output_text"):
-            fields["logprobs"] = self._tokens(upstream.get("logprobs"))
+            given = upstream.get("logprobs")
+            fields["logprobs"] = tokens_of(given) if self._logprobs else []
         return self.numbered(kind, fields)
 
     def _item(self, item: Mapping[str, Any], place: int) -> dict[str, Any]:
@@ -179,7 +181,7 @@ class ResponseReplies:
         built: dict[str, Any] = {
             "id": self._id_of(ID_PREFIXES.get(str(kind), "msg"), place),
             "type": kind,
-            "status": status if status in STATES else "completed",
+            "status": status if _is_one_of(status, STATES) else "completed",
         }
         if kind == "message":
             parts = item.get("content")
@@ -199,35 +201,21 @@ class ResponseReplies:
                 "type": "output_text",
                 "text": part["text"],
                 "annotations": [],
-                "logprobs": self._tokens(part.get("logprobs")),
+                "logprobs": tokens_of(part.get("logprobs")) if self._logprobs else [],
             }
         if _kind_of(part) == "refusal" and isinstance(part.get("refusal"), str):
             return {"type": "refusal", "refusal": part["refusal"]}
         return None
-
-    def _tokens(self, values: Any) -> list[dict[str, Any]]:
-        if not self._logprobs or not isinstance(values, list):
-            return []
-        return [
-            {**_token(value), "top_logprobs": [_token(top) for top in _dicts(value)]}
-            for value in values
-            if isinstance(value, dict)
-        ]
 
     def _id_of(self, prefix: str, place: int) -> str:
         told = f"{self._hex}/{place}".encode()
         return f"{prefix}_{hashlib.blake2b(told, digest_size=16).hexdigest()}"
 
 
+def _is_one_of(value: Any, allowed: frozenset[str]) -> bool:
+    return isinstance(value, str) and value in allowed
+
+
 def _kind_of(value: Any) -> str:
     kind = value.get("type") if isinstance(value, dict) else None
     return kind if isinstance(kind, str) else ""
-
-
-def _dicts(value: Mapping[str, Any]) -> list[dict[str, Any]]:
-    tops = value.get("top_logprobs")
-    return [top for top in tops if isinstance(top, dict)] if isinstance(tops, list) else []
-
-
-def _token(value: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value.get(name) for name in LOGPROB_FIELDS}
