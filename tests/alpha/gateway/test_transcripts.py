@@ -65,6 +65,37 @@ def test_with_consent_the_text_is_kept_sealed_and_read_again(
     assert PartnerDataKey.objects.count() == 1
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("path", "field"), [("responses", "input"), ("completions", "prompt")])
+def test_other_endpoints_keep_what_was_said_too(
+    http: httpx.Client,
+    consented: None,
+    upstream: Upstream,
+    path: str,
+    field: str,
+    stream: bool,
+) -> None:
+    upstream.behaviour.words = ["It is ", ECHO]
+    body = {"model": "quasar-alpha", field: CANARY, "stream": stream}
+    request_id = http.post(f"/{path}", json=body).headers["x-request-id"]
+    kept(request_id)
+    told = read_transcript(UUID(request_id))
+    assert told["request"] == {field: CANARY}
+    assert f"It is {ECHO}" in str(told["reply"])
+
+
+def test_a_response_that_broke_off_is_kept_as_far_as_it_was_said(
+    http: httpx.Client, consented: None, upstream: Upstream
+) -> None:
+    upstream.behaviour.words = ["It is ", ECHO, " never"]
+    upstream.behaviour.die_after = 8
+    body = {"model": "quasar-alpha", "input": CANARY, "stream": True}
+    request_id = http.post("/responses", json=body).headers["x-request-id"]
+    kept(request_id)
+    reply = read_transcript(UUID(request_id))["reply"]
+    assert reply == [{"output_index": 0, "text": f"It is {ECHO}"}]
+
+
 def test_a_partner_keeps_one_data_key_and_dropping_it_erases(
     http: httpx.Client, consented: None
 ) -> None:
