@@ -157,3 +157,13 @@ def test_a_follow_up_is_shown_until_it_is_done(cast: Cast, to: Stage) -> None:
     )
     assert "follow-up missed" not in text(client, reverse("admin:index"))
     assert LONG in text(client, page)
+
+
+def test_a_checkpoints_page_says_whether_its_upstream_is_still_the_same(cast: Cast) -> None:
+    made = builders.checkpoint("chat-nano-2")
+    said = "It answers otherwise than when it was added."
+    place = builders.deployment(
+        made, identity="changed", identity_sentence=said, identity_asked_at=clock.now()
+    )
+    found = text(signed_in("auditor"), reverse("console-checkpoint", args=[made.pk]))
+    assert place.base_url in found and "changed" in found and said in found

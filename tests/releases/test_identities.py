@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import connections
 
 from infra import clock
@@ -18,6 +19,7 @@ from releases.services.deployments import add_deployment
 from releases.services.identities import EVERY, confirm_identities, due
 from releases.services.releases import resume_release
 from releases.states import Identity
+from releases.tasks import confirm_identities as scheduled
 from tests import builders
 from tests.alpha.builders import release_of
 from tests.releases.upstream import Upstream, running
@@ -223,3 +225,12 @@ def test_two_at_once_halt_once(committed_db: str, upstream: Upstream) -> None:
     assert sorted(found) in ([0, 1], [1]) and state(live) == "halted"
     assert AuditEntry.objects.filter(action="release.halted").count() == 1
     assert WebhookDelivery.objects.count() == 1
+
+
+def test_the_schedule_asks_away_from_what_moves_releases(live: Release) -> None:
+    entry = settings.CELERY_BEAT_SCHEDULE["releases.confirm_identities"]
+    assert entry["task"] == scheduled.name
+    assert settings.CELERY_TASK_ROUTES[scheduled.name] == {"queue": "runs"}
+    Deployment.objects.update(probed_at=clock.now() - 2 * EVERY)
+    scheduled.apply().get()
+    assert Deployment.objects.get().identity == "confirmed"
