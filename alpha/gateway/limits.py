@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,23 +20,14 @@ from redis.backoff import NoBackoff
 
 from alpha.gateway.allowance import Allowance
 from alpha.gateway.config import GatewayConfig
-from alpha.gateway.errors import RATE, SERVER, Refusal
 from alpha.gateway.leases import Leases
+from alpha.gateway.rates import Headers, limits_away, rate_headers, refused
 from alpha.gateway.scripts import OUT_OF_REACH, Scripts
 from alpha.gateway.valkey import Answer
 from alpha.routing import GrantEntry
 
 log = logging.getLogger(__name__)
 NONE = -1
-Headers = tuple[tuple[bytes, bytes], ...]
-REQUESTS, TOKENS = (
-    (
-        b"x-ratelimit-limit-" + of,
-        b"x-ratelimit-remaining-" + of,
-        b"x-ratelimit-reset-" + of,
-    )
-    for of in (b"requests", b"tokens")
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,17 +104,20 @@ class Limits:
         scope = scope_of(grant.id, grant.partner_id)
         if not is_limited(grant):
             return Admission(scope=scope, is_counted=False)
-        wanted = estimate()
+        wanted, is_asked = estimate(), not self._allowance.is_waiting()
         try:
             answer = await self._ask(scope, grant, request, wanted)
         except OUT_OF_REACH as error:
             if not self._allowance.takes(key_id, error):
+                if is_asked:
+                    # It may have been let in, and only the answer was lost: nothing was used.
+                    self._unsettled[request] = (scope, 0, 0)
                 raise limits_away() from error
             return Admission(scope=scope)
         self._allowance.counters_answer(key_id)
         rates = rate_headers(grant, answer)
         if answer[0]:
-            raise _refused(str(answer[0]), grant, int(answer[5]), rates)
+            raise refused(str(answer[0]), grant, int(answer[5]), rates)
         self.leases.running[request] = scope
         return Admission(scope=scope, rates=rates)
 
@@ -250,56 +243,3 @@ def is_limited(grant: GrantEntry) -> bool:
         grant.budget_micros,
     )
     return any(limit is not None for limit in limits)
-
-
-def rate_headers(grant: GrantEntry, answer: Sequence[Any]) -> Headers:
-    """The `x-ratelimit-*` family as OpenAI spells it, for the limits that the grant has."""
-    _, left, reset, tokens_left, tokens_reset, _ = answer
-    headers: list[tuple[bytes, bytes]] = []
-    for names, limit, remaining, milliseconds in (
-        (REQUESTS, grant.requests_per_minute, left, reset),
-        (TOKENS, grant.tokens_per_minute, tokens_left, tokens_reset),
-    ):
-        if limit is not None and int(remaining) >= 0:
-            told = (b"%d" % limit, b"%d" % int(remaining), _duration(int(milliseconds)).encode())
-            headers.extend(zip(names, told, strict=True))
-    return tuple(headers)
-
-
-def _duration(milliseconds: int) -> str:
-    """As OpenAI writes it: 120ms, 7s, 6m0s."""
-    if milliseconds < 1000:
-        return f"{max(0, milliseconds)}ms"
-    minutes, seconds = divmod(math.ceil(milliseconds / 1000), 60)
-    return f"{minutes}m{seconds}s" if minutes else f"{seconds}s"
-
-
-def _refused(limit: str, grant: GrantEntry, retry_ms: int, rates: Headers) -> Refusal:
-    if limit == "budget_micros":
-        return Refusal(
-            402,
-            "insufficient_quota",
-            "The budget of this grant does not cover the request. Your contact can raise it.",
-            kind="insufficient_quota",
-            headers=rates,
-        )
-    words = limit.replace("_", " ")
-    return Refusal(
-        429,
-        "rate_limit_exceeded",
-        f"Rate limit reached: {getattr(grant, limit)} {words}. Try again later.",
-        kind=RATE,
-        retry_after=max(1, math.ceil(retry_ms / 1000)),
-        headers=rates,
-    )
-
-
-def limits_away() -> Refusal:
-    """Neither the counters nor what they would be told are at hand."""
-    return Refusal(
-        503,
-        "limits_unavailable",
-        "Limits can't be checked at the moment. Try again.",
-        kind=SERVER,
-        retry_after=2,
-    )

@@ -15,9 +15,10 @@ from alpha.gateway.config import GatewayConfig
 from alpha.gateway.errors import Refusal
 from alpha.gateway.hidden import HiddenPrompts
 from alpha.gateway.journal import Journal
-from alpha.gateway.limits import Limits, Spent, limits_away
+from alpha.gateway.limits import Limits, Spent
 from alpha.gateway.metering import Ledger
 from alpha.gateway.proxy import Upstreams
+from alpha.gateway.rates import limits_away
 from alpha.gateway.scripts import OUT_OF_REACH
 from alpha.gateway.shipper import Shipper
 from alpha.gateway.table import TableKeeper
