@@ -142,15 +142,17 @@ class ResponseReplies:
         place = len(self._ids) if kind in ID_PREFIXES else None
         if place is not None:
             self._ids.append(self._id_of(ID_PREFIXES[kind], place))
-        if isinstance(item, dict) and isinstance(item.get("id"), str):
-            self._places[item["id"]] = place
+        # Some servers give a call no id but its call's.
+        for name in ("id", "call_id") if isinstance(item, dict) else ():
+            if isinstance(item.get(name), str):
+                self._places[item[name]] = place
         if isinstance(upstream.get("output_index"), int):
             self._places[upstream["output_index"]] = place
 
     def _place_of(self, upstream: Mapping[str, Any], item: Any) -> int | None:
         """Our index of the item that an event is about; some servers send its id alone."""
-        identifier = item.get("id") if isinstance(item, dict) else upstream.get("item_id")
-        for name in (identifier, upstream.get("output_index")):
+        told = item if isinstance(item, dict) else {"id": upstream.get("item_id")}
+        for name in (told.get("id"), told.get("call_id"), upstream.get("output_index")):
             if isinstance(name, str | int) and name in self._places:
                 return self._places[name]
         raise UpstreamFailed(Failure.MALFORMED, "an event is about an item that was never added")

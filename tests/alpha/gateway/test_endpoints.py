@@ -9,9 +9,11 @@ import openai
 import pydantic
 import pytest
 
+from alpha.gateway.config import GatewayConfig
 from releases.models import Checkpoint
+from tests.alpha.builders import Access
 from tests.alpha.gateway.conftest import chat
-from tests.alpha.gateway.server import usage_of
+from tests.alpha.gateway.server import running, usage_of
 from tests.alpha.gateway.test_errors import is_error
 from tests.alpha.gateway.upstream import Upstream
 
@@ -276,3 +278,17 @@ def test_embeddings_take_no_hidden_text_or_sampling_along(
     sdk.embeddings.create(model=NAME, input="one")
     assert set(upstream.seen[0]) == {"model", "input", "encoding_format"}
     assert upstream.seen[0]["input"] == "one"
+
+
+def test_an_upstream_that_stalls_is_a_timeout_of_ours(
+    config: GatewayConfig, granted: Access, upstream: Upstream
+) -> None:
+    upstream.behaviour.delay_s = 30
+    headers = {"authorization": f"Bearer {granted.key_text}"}
+    with running(config, silence_s=0.3) as worker:
+        for path, body in (("/chat/completions", chat()), *BODIES):
+            for stream in (False, True):
+                extra = {"stream": True} if stream and path != "/embeddings" else {}
+                url = f"{worker.url}{path}"
+                reply = httpx.post(url, json={**body, **extra}, headers=headers, timeout=20)
+                is_error(reply, 504, "timeout")

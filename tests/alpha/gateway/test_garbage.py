@@ -137,3 +137,18 @@ def streamed(asked: Operation, events: list[dict[str, Any]]) -> bytes:
         return out + asked.end(3)
     except UpstreamFailed:
         return out
+
+
+@pytest.mark.parametrize("tool", [False, True])
+@pytest.mark.parametrize("left_out", ["item_id", "output_index", "content_index", "id"])
+def test_servers_that_name_items_in_their_own_way_are_understood(left_out: str, tool: bool) -> None:
+    body = {"model": NAME, "stream": True, "input": "hi"}
+    _, sent = _response(Behaviour(tool=tool), body)
+    events = [orjson.loads(event.split(b"data: ", 1)[1]) for event in sent]
+    usual = streamed(Response(body), copy.deepcopy(events))
+    for event in events:
+        held = event.get("item") if left_out == "id" else event
+        if isinstance(held, dict):
+            held.pop(left_out, None)
+    assert streamed(Response(body), events) == usual
+    assert b"response.completed" in usual
