@@ -148,10 +148,13 @@ def _first_chunk(stack: Stack, options: argparse.Namespace) -> None:
     late = [
         there[0] - here[0]
         for straight, through in found
+        # The usage at the end is sent to the direct client alone.
         for here, there in zip(straight.reads, through.reads, strict=False)
-        if len(straight.reads) == len(through.reads)
+        if min(len(straight.reads), len(through.reads)) >= mock.N_PACED
     ]
-    held = sum(len(through.reads) < len(straight.reads) for straight, through in found)
+    held = sum(
+        len(through.reads) < mock.N_PACED <= len(straight.reads) for straight, through in found
+    )
     _tell(
         "first chunk",
         f"later than direct by p50 {statistics.median(first):.2f} ms, p99 "

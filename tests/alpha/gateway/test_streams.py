@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 
 import httpx2 as httpx
@@ -76,3 +77,23 @@ def test_a_stream_without_counts_is_estimated_and_says_so(
     assert '"choices":[],"system_fingerprint":null,"usage":null}' in reply.text
     event = usage_of(reply.headers["x-request-id"])
     assert event.state == "succeeded" and event.tokens_out == 3 and "estimated" in event.problem
+
+
+def test_small_pieces_are_sent_at_once_on_both_sides(
+    http: httpx.Client, upstream: Upstream, gateway: Running
+) -> None:
+    assert http.post("/chat/completions", json=chat()).status_code == 200
+    session = gateway.parts.upstreams._session
+    assert session is not None and session.connector is not None
+    kept = [held for conns in session.connector._conns.values() for held, _ in conns]
+    sides = {
+        "upstream": [held.transport for held in kept],
+        "client": [held.transport for held in gateway._server.server_state.connections],
+    }
+    for side, transports in sides.items():
+        assert transports, f"no connection to look at on the side of the {side}"
+        for transport in transports:
+            option = transport.get_extra_info("socket").getsockopt(
+                socket.IPPROTO_TCP, socket.TCP_NODELAY
+            )
+            assert option, f"the {side}'s side waits for more to send"
