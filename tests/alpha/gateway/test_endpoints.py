@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import httpx2 as httpx
@@ -15,7 +16,7 @@ from tests.alpha.builders import Access
 from tests.alpha.gateway.conftest import chat
 from tests.alpha.gateway.server import running, usage_of
 from tests.alpha.gateway.test_errors import is_error
-from tests.alpha.gateway.upstream import Upstream
+from tests.alpha.gateway.upstream import Behaviour, Upstream
 
 NAME = "quasar-alpha"
 LOOK = {"type": "function", "name": "look", "parameters": {"type": "object"}, "strict": False}
@@ -197,12 +198,10 @@ BODIES: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize("status", [404, 405, 501])
-def test_an_upstream_without_the_endpoint_is_said(
-    http: httpx.Client, upstream: Upstream, status: int
-) -> None:
-    upstream.behaviour.status, upstream.behaviour.raw = status, '{"detail": "PLANTED-WORDS"}'
-    for path, body in BODIES:
+def test_an_upstream_without_the_endpoint_is_said(http: httpx.Client, upstream: Upstream) -> None:
+    upstream.behaviour.raw = '{"detail": "PLANTED-WORDS"}'
+    for status, (path, body) in itertools.product((404, 405, 501), BODIES):
+        upstream.behaviour.status = status
         for stream in (False, True):
             extra = {"stream": True} if stream and path != "/embeddings" else {}
             reply = http.post(path, json={**body, **extra})
@@ -232,23 +231,20 @@ def test_garbage_from_an_upstream_is_one_of_our_own_errors(
             assert "PLANTED" not in reply.text
 
 
-@pytest.mark.parametrize("how", ["dies", "ends early", "sends an error"])
 @pytest.mark.parametrize(("path", "body"), BODIES[:2])
 def test_a_stream_that_breaks_off_says_so_and_is_metered(
-    http: httpx.Client, upstream: Upstream, how: str, path: str, body: dict[str, Any]
+    http: httpx.Client, upstream: Upstream, path: str, body: dict[str, Any]
 ) -> None:
-    upstream.behaviour.words = ["word "] * 8
-    upstream.behaviour.die_after = 8 if how == "dies" else None
-    upstream.behaviour.error_after = 8 if how == "sends an error" else None
-    upstream.behaviour.with_done = how != "ends early"
-    reply = http.post(path, json={**body, "stream": True})
-    assert reply.status_code == 200 and "word " in reply.text
-    last = reply.text.rstrip().rsplit("\n\n", 1)[1]
-    assert last.startswith("event: error\n") and "stream_interrupted" in last
-    assert "[DONE]" not in reply.text and "response.completed" not in reply.text
-    assert "PLANTED" not in reply.text
-    event = usage_of(reply.headers["x-request-id"])
-    assert event.state == "failed" and event.tokens_out >= 1 and event.problem
+    for how in ({"die_after": 8}, {"error_after": 8}, {"with_done": False}):
+        upstream.behaviour = Behaviour(words=["word "] * 8, **how)
+        reply = http.post(path, json={**body, "stream": True})
+        assert reply.status_code == 200 and "word " in reply.text
+        last = reply.text.rstrip().rsplit("\n\n", 1)[1]
+        assert last.startswith("event: error\n") and "stream_interrupted" in last, how
+        assert "[DONE]" not in reply.text and "response.completed" not in reply.text, how
+        assert "PLANTED" not in reply.text
+        event = usage_of(reply.headers["x-request-id"])
+        assert event.state == "failed" and event.tokens_out >= 1 and event.problem, how
 
 
 def test_the_sdk_raises_when_a_response_breaks_off(sdk: openai.OpenAI, upstream: Upstream) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from releases.models import Checkpoint
 from tests.alpha.gateway.conftest import chat
-from tests.alpha.gateway.upstream import MARKS, Upstream
+from tests.alpha.gateway.upstream import MARKS, Behaviour, Upstream
 
 REPLY_HEADERS = {"x-request-id", "content-type", "content-length", "date"}
 STREAM_HEADERS = REPLY_HEADERS - {"content-length"} | {
@@ -63,21 +63,21 @@ OTHERS: list[tuple[str, dict[str, object]]] = [
 
 
 @pytest.mark.parametrize("tool", [False, True])
-@pytest.mark.parametrize(("endpoint", "fields"), OTHERS)
 def test_no_byte_of_another_endpoint_tells_the_upstream(
-    http: httpx.Client, upstream: Upstream, endpoint: str, fields: dict[str, object], tool: bool
+    http: httpx.Client, upstream: Upstream, tool: bool
 ) -> None:
-    upstream.behaviour.tool = tool
-    body = {"model": "quasar-alpha", "user": "ann", **fields}
-    reply = http.post(f"/{endpoint}", json=body)
-    assert reply.status_code == 200
-    assert not found_in(reply, upstream)
-    assert set(reply.headers) == (STREAM_HEADERS if fields.get("stream") else REPLY_HEADERS)
-    assert "ann" not in str(upstream.seen)
-    for raw, status in (("PLANTED-WORDS", 500), ('{"error": {"code": "PLANTED-WORDS"}}', 429)):
-        upstream.behaviour.raw, upstream.behaviour.status = raw, status
-        failed = http.post(f"/{endpoint}", json=body)
-        assert failed.status_code >= 500 and not found_in(failed, upstream)
+    for endpoint, fields in OTHERS:
+        upstream.behaviour = Behaviour(tool=tool)
+        body = {"model": "quasar-alpha", "user": "ann", **fields}
+        reply = http.post(f"/{endpoint}", json=body)
+        assert reply.status_code == 200, (endpoint, reply.text)
+        assert not found_in(reply, upstream), (endpoint, fields)
+        assert set(reply.headers) == (STREAM_HEADERS if fields.get("stream") else REPLY_HEADERS)
+        assert "ann" not in str(upstream.seen)
+        for raw, status in (("PLANTED-WORDS", 500), ('{"error": {"code": "PLANTED-WORDS"}}', 429)):
+            upstream.behaviour.raw, upstream.behaviour.status = raw, status
+            failed = http.post(f"/{endpoint}", json=body)
+            assert failed.status_code >= 500 and not found_in(failed, upstream), endpoint
 
 
 def test_a_response_has_allowed_fields_only(http: httpx.Client) -> None:
