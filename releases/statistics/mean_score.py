@@ -41,8 +41,8 @@ def mean_score(
         lo, hi = wilson(int(values.sum()), len(values), confidence)
         return MeanScore(mean=float(values.mean()), lo=lo, hi=hi, method="wilson")
     result = clustered_mean(values, cluster, guard=SCORE_GUARD, confidence=confidence)
-    lo, hi = _within_scale(result.lo), _within_scale(result.hi)
-    return MeanScore(mean=result.mean, lo=lo, hi=hi, method="cr2")
+    ends = (_within_scale(result.lo), _within_scale(result.hi))
+    return MeanScore(mean=result.mean, lo=ends[0], hi=ends[1], method="cr2")
 
 
 def _within_scale(end: float | None) -> float | None:
