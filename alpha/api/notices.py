@@ -38,7 +38,7 @@ class NoticeOut(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class ExposureOut(serializers.Serializer):
+class ServedOut(serializers.Serializer):
     codenames = serializers.ListField(child=serializers.CharField())
     n_calls = serializers.IntegerField()
     first_at = serializers.DateTimeField()
@@ -50,7 +50,7 @@ class ToldOut(serializers.Serializer):
 
     partner = serializers.CharField(source="recipient.partner.name")
     acknowledged_at = serializers.DateTimeField(source="recipient.acknowledged_at", allow_null=True)
-    exposure = ExposureOut(allow_null=True)
+    exposure = ServedOut(allow_null=True)
 
 
 class NoticeDetailOut(serializers.Serializer):
