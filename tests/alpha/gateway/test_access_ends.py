@@ -131,7 +131,9 @@ ENDS = [
 ]
 
 
-@pytest.mark.parametrize(("act", "code", "problem"), ENDS, ids=lambda value: getattr(value, "__name__", None))
+@pytest.mark.parametrize(
+    ("act", "code", "problem"), ENDS, ids=lambda value: getattr(value, "__name__", None)
+)
 def test_running_streams_end_on_every_worker(
     workers: tuple[Running, Running],
     granted: Access,
