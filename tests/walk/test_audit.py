@@ -9,9 +9,12 @@ from tests.walk.product import Product
 
 
 def test_the_whole_walk_left_an_unbroken_chain(demo: Product) -> None:
+    counted = "SELECT count(*) FROM audit_entry"
+    before = demo.value(counted)
     found = demo.told("audit", "verify")
     assert found["problem"] is None
-    assert found["n_entries"] == demo.value("SELECT count(*) FROM audit_entry") > 20
+    # What runs by itself may write meanwhile.
+    assert 20 < before <= found["n_entries"] <= demo.value(counted)
 
 
 @pytest.mark.parametrize(
