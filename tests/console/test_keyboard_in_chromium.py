@@ -13,9 +13,21 @@ from tests.console.keyboard import passed_through, tab_to, unframed, walked
 from tests.console.visits import Visit, pages_of, visiting
 
 pytestmark = pytest.mark.browser
+Problems = Callable[[Visit, str], list[str]]
+# Where a slip costs most; every page is walked by `make test-long`.
+DECISIVE = ("promotion", "line", "labelling", "partner", "notice")
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
 
+def test_keyboard_works_every_action_where_the_most_is_decided(
+    browser: Browser, site: Site
+) -> None:
+    pages = pages_of(site.world)
+    with visiting(browser, site, "admin") as visit:
+        assert not _told(visit, {name: pages[name] for name in DECISIVE}, _problems_wide)
+
+
+@pytest.mark.long
 def test_keyboard_reaches_and_works_every_action_at_1280(browser: Browser, site: Site) -> None:
     assert not _found(browser, site, _problems_wide)
 
@@ -32,15 +44,19 @@ def test_keyboard_works_the_menu_at_390(browser: Browser, site: Site) -> None:
             assert not _problems_narrow(visit, path)
 
 
-def _found(browser: Browser, site: Site, problems: Callable[[Visit, str], list[str]]) -> list[str]:
+def _found(browser: Browser, site: Site, problems: Problems) -> list[str]:
     """What is wrong with any page, the one to sign in among them."""
-    found: list[str] = []
     with visiting(browser, site, "admin") as visit:
-        for name, path in pages_of(site.world).items():
-            found += [f"{name} {problem}" for problem in problems(visit, path)]
+        found = _told(visit, pages_of(site.world), problems)
         visit.page.context.clear_cookies()
         found += [f"sign-in {problem}" for problem in problems(visit, reverse("admin:login"))]
     return found
+
+
+def _told(visit: Visit, pages: dict[str, str], problems: Problems) -> list[str]:
+    return [
+        f"{name} {problem}" for name, path in pages.items() for problem in problems(visit, path)
+    ]
 
 
 def _problems_wide(visit: Visit, path: str) -> list[str]:
