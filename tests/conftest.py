@@ -37,6 +37,7 @@ from pytest_django.plugin import DjangoDbBlocker  # noqa: E402
 from xdist.scheduler import LoadScopeScheduling  # noqa: E402
 
 from infra import embedded  # noqa: E402
+from tests import migrated_cluster  # noqa: E402
 
 # Logins are made by the hundred here; their passwords guard nothing.
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
@@ -65,8 +66,18 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> None:
+def kept_cluster() -> bool:
+    """Whether the session begins with a migrated cluster that an earlier one kept."""
+    return migrated_cluster.restore(Path(_STATE))
+
+
+@pytest.fixture(scope="session")
+def postgres(kept_cluster: bool) -> None:
     """A running PostgreSQL that does not wait for the disk: these rows outlive no test."""
+    _start_postgres()
+
+
+def _start_postgres() -> None:
     embedded.start_postgres(tethered=True)
     with psycopg.connect(embedded.database_url("superuser"), autocommit=True) as admin:
         for setting in ("fsync", "full_page_writes", "synchronous_commit"):
@@ -94,11 +105,16 @@ def _use_role(role: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(postgres: None, django_db_blocker: DjangoDbBlocker) -> None:
+def django_db_setup(kept_cluster: bool, postgres: None, django_db_blocker: DjangoDbBlocker) -> None:
     """Migrate as the owner, then work as the application."""
     with django_db_blocker.unblock():
-        _use_role("owner")
-        call_command("migrate", verbosity=0, interactive=False)
+        if not kept_cluster:
+            _use_role("owner")
+            call_command("migrate", verbosity=0, interactive=False)
+            connections.close_all()
+            embedded.stop_postgres(force=True)
+            migrated_cluster.keep(Path(_STATE))
+            _start_postgres()
         _use_role("app")
 
 
