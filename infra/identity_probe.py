@@ -19,9 +19,15 @@ PROBES: tuple[Mapping[str, Any], ...] = tuple(
         "max_tokens": 4,
         "temperature": 0,
         "seed": 7,
+        "logprobs": True,
+        "top_logprobs": 5,
     }
     for prompt in PROMPTS
 )
+# Not every server tells likelihoods, and some refuse the question.
+LIKELIHOODS = frozenset({"logprobs", "top_logprobs"})
+# No JSON holds the logarithm of nothing.
+LEAST = -1e4
 # A first token on a loaded laptop takes seconds; a name that does not resolve should not.
 TIMEOUT = openai.Timeout(60.0, connect=5.0)
 _SHOWN_NAMES = 10
@@ -32,7 +38,8 @@ _SHOWN_CHARACTERS = 200
 class Identity:
     """What an upstream answered; equal weights behind equal software answer alike.
 
-    `texts` are the replies to `requests`, in order; everything else is of the first one.
+    `texts` are the replies to `requests`, in order, and `tokens` their pieces, each with the log
+    probabilities of the likeliest there, where the server tells them; the rest is of the first.
     """
 
     model: str
@@ -41,6 +48,7 @@ class Identity:
     system_fingerprint: str | None
     tokens_in: int | None
     requests: tuple[Mapping[str, Any], ...]
+    tokens: tuple[Sequence[Mapping[str, Any]], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -52,6 +60,7 @@ class Identity:
             "tokens_in": self.tokens_in,
             "request": self.requests[0],
             "requests": list(self.requests),
+            "tokens": [list(pieces) for pieces in self.tokens],
         }
 
 
@@ -77,11 +86,23 @@ def probe(
             code = "model_not_served" if names else "no_models_listed"
             raise InvalidInput(code, _not_listed(base_url, upstream_model, names))
         create = client.chat.completions.with_raw_response.create
-        answers = [
-            _body(base_url, "chat/completions", partial(create, model=upstream_model, **asked))
-            for asked in requests
-        ]
-    return _identity(base_url, upstream_model, tuple(requests), answers)
+        ask = partial(_replies, partial(create, model=upstream_model), base_url)
+        try:
+            asked = list(requests)
+            bodies = ask(asked)
+        except UpstreamError as error:
+            plain = [{k: v for k, v in each.items() if k not in LIKELIHOODS} for each in requests]
+            if error.retryable or plain == asked:
+                raise
+            asked = plain
+            bodies = ask(asked)
+    return _identity(base_url, upstream_model, tuple(asked), bodies)
+
+
+def _replies(
+    create: Callable[..., Any], base_url: str, requests: Sequence[Mapping[str, Any]]
+) -> list[Any]:
+    return [_body(base_url, "chat/completions", partial(create, **asked)) for asked in requests]
 
 
 def _body(base_url: str, path: str, call: Callable[[], Any]) -> Any:
@@ -138,6 +159,7 @@ def _identity(
             system_fingerprint=_text(body.get("system_fingerprint")),
             tokens_in=tokens if isinstance(tokens, int) else None,
             requests=requests,
+            tokens=tuple(_pieces(found["choices"][0]) for found in bodies),
         )
     except (TypeError, KeyError, IndexError, AttributeError) as error:
         message = f"{base_url}/chat/completions answered something that is no chat completion."
@@ -146,3 +168,22 @@ def _identity(
 
 def _text(value: Any) -> str | None:
     return None if value is None else str(value)
+
+
+def _pieces(choice: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The reply's tokens with what was likeliest at each; empty where they are not told."""
+    told = choice.get("logprobs")
+    rows = told.get("content") if isinstance(told, dict) else None
+    try:
+        return [
+            {
+                "token": str(row["token"]),
+                "top": {
+                    str(top["token"]): max(float(top["logprob"]), LEAST)
+                    for top in row["top_logprobs"]
+                },
+            }
+            for row in rows or []
+        ]
+    except (TypeError, KeyError, ValueError):
+        return []

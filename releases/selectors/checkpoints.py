@@ -11,6 +11,7 @@ from django.db.models import Count, QuerySet
 
 from infra.errors import NotFound
 from releases.digests import sha256_of
+from releases.identity import firm_part
 from releases.models import Checkpoint, Deployment, Family, Price, Release
 from releases.states import DeploymentState
 
@@ -57,7 +58,8 @@ def active_deployments(checkpoint_id: UUID) -> QuerySet[Deployment]:
 def deployments_input(checkpoint: Checkpoint, places: Iterable[Deployment]) -> dict[str, str]:
     """Where the checkpoint answers and who answered there, as an input of gates."""
     known = sorted(
-        [place.base_url, place.upstream_model, sha256_of(place.fingerprint)] for place in places
+        [place.base_url, place.upstream_model, sha256_of(firm_part(place.fingerprint))]
+        for place in places
     )
     return {f"deployments:{checkpoint.name}": sha256_of(known)}
 

@@ -13,7 +13,7 @@ from infra.actors import Actor
 from infra.errors import DomainError, InvalidInput, InvalidMove, UpstreamError
 from infra.lifecycles import check_move
 from infra.roles import Role, Scope
-from releases.identity import differences, requests_of
+from releases.identity import differences, differs_by_rounding, requests_of
 from releases.models import Checkpoint, Deployment
 from releases.selectors.checkpoints import active_deployments, deployments_input
 from releases.services.promotions import inputs_changed
@@ -204,8 +204,9 @@ def _with_override(refusal: DomainError) -> DomainError:
 
 
 def _check_identity(deployment: Deployment, recorded: dict[str, Any] | None) -> None:
-    different = differences(recorded, deployment.fingerprint or {}) if recorded else []
-    if different:
+    answered = deployment.fingerprint or {}
+    different = differences(recorded, answered) if recorded else []
+    if recorded and different and not differs_by_rounding(recorded, answered):
         raise InvalidMove(
             "fingerprint_changed",
             f"{deployment.base_url} answers otherwise than when it was added ("

@@ -13,7 +13,7 @@ from django.db import connections
 
 from infra import clock
 from infra.models import AuditEntry, WebhookDelivery, WebhookEndpoint
-from releases.identity import differences, judge
+from releases.identity import differences, differs_by_rounding, judge
 from releases.models import Deployment, Hold, Release
 from releases.services.deployments import add_deployment
 from releases.services.identities import EVERY, confirm_identities, due
@@ -51,6 +51,41 @@ def test_only_an_upstream_that_answers_alike_can_have_changed(
     judged = judge(RECORDED, answers)
     assert judged.identity is expected, name
     assert bool(judged.sentence) is (expected is not Identity.CONFIRMED)
+
+
+def told(text: str, **top: float) -> dict[str, Any]:
+    """An answer to one prompt whose first token was `text`, with what was likeliest there."""
+    return {"model": MODEL, "texts": [text], "tokens": [[{"token": text, "top": top}]]}
+
+
+BLUE = told("Blue", Blue=-1.40, Red=-1.55)
+ROUNDED = [
+    ("a tie both times", [told("Red", Red=-1.36, Blue=-1.54)] * 5, Identity.UNVERIFIABLE),
+    ("a tie only now", [told("Red", Red=-0.2, Blue=-2.1)] * 5, Identity.CHANGED),
+    ("a token unthought of", [told("Green", Green=-1.3, Blue=-1.4)] * 5, Identity.CHANGED),
+    ("no likelihoods now", [answer("Red")] * 5, Identity.CHANGED),
+    (
+        "another name",
+        [{**told("Red", Red=-1.36, Blue=-1.54), "model": "b"}] * 5,
+        Identity.CHANGED,
+    ),
+    ("the same text, other digits", [told("Blue", Blue=-1.1, Red=-2.0)], Identity.CONFIRMED),
+]
+
+
+@pytest.mark.parametrize(("name", "answers", "expected"), ROUNDED, ids=lambda v: str(v)[:30])
+def test_what_rounding_decides_is_no_change(
+    name: str, answers: list[dict[str, Any]], expected: Identity
+) -> None:
+    assert judge({**BLUE, "requests": [{}]}, answers).identity is expected, name
+    assert differs_by_rounding(BLUE, answers[0]) is (expected is Identity.UNVERIFIABLE)
+
+
+def test_a_tie_before_the_change_is_the_first_departure_that_counts() -> None:
+    first = {"token": "The", "top": {"The": -0.1}}
+    before = {**BLUE, "texts": ["The Blue"], "tokens": [[first, *BLUE["tokens"][0]]]}
+    tie = told("Red", Red=-1.36, Blue=-1.54)["tokens"][0]
+    assert differs_by_rounding(before, {**before, "texts": ["The Red"], "tokens": [[first, *tie]]})
 
 
 def test_a_fingerprint_of_one_request_is_compared_by_it() -> None:
