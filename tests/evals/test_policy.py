@@ -144,9 +144,18 @@ def test_each_eval_gate_is_told_what_it_can_settle(cast: builders.Cast) -> None:
 @pytest.mark.parametrize(
     ("name", "n_cases", "margin", "expected"),
     [
-        ("enough", 2000, 0.02, "2,000 cases settle a 2-point margin (1,963 would do"),
-        ("exactly", 1963, 0.02, "1,963 cases settle a 2-point margin (1,963 would do"),
-        ("one less", 1962, 0.02, "1,962 cases can't settle a 2-point margin: 1,963 would"),
+        pytest.param(
+            *("enough", 2000, 0.02, "2,000 cases settle a 2-point margin (1,963 would do"),
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            *("exactly", 1963, 0.02, "1,963 cases settle a 2-point margin (1,963 would do"),
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            *("one less", 1962, 0.02, "1,962 cases can't settle a 2-point margin: 1,963 would"),
+            marks=pytest.mark.long,
+        ),
         ("wider", 600, 0.03, "600 cases can't settle a 3-point margin: 873 would"),
         ("narrow", 600, 0.01, "600 cases can't settle a 1-point margin: 7,849 would"),
         ("none", 600, 0.0, "no number of cases settles a margin of 0"),

@@ -151,7 +151,8 @@ def _told(result: Any) -> str:
     return ",".join(reason.code for reason in result.reasons)
 
 
-@pytest.mark.parametrize("turn", [0, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("turn", [0, 1])
 def test_fifty_promotes_of_two_checkpoints_give_one_winner_and_one_conflict(
     committed_db: str, turn: int
 ) -> None:
@@ -175,6 +176,7 @@ def test_fifty_promotes_of_two_checkpoints_give_one_winner_and_one_conflict(
     assert audit.verify().problem is None
 
 
+@pytest.mark.long
 def test_fifty_promotes_into_a_stage_without_a_ramp_leave_the_one_requested_later(
     committed_db: str,
 ) -> None:
@@ -198,6 +200,7 @@ def test_fifty_promotes_into_a_stage_without_a_ramp_leave_the_one_requested_late
     assert audit.verify().problem is None
 
 
+@pytest.mark.long
 def test_two_looks_at_once_move_a_ramp_one_step(committed_db: str) -> None:
     to = ramping(builders.cast())
     assert sum(at_once(*[lambda: ramps.advance_ramps(LATER)] * 6)) == 1
@@ -209,6 +212,7 @@ def test_two_looks_at_once_move_a_ramp_one_step(committed_db: str) -> None:
     assert AuditEntry.objects.filter(action="ramp.stepped").count() == 2
 
 
+@pytest.mark.long
 def test_the_last_step_at_once_with_a_roll_back_leaves_one_of_the_two(committed_db: str) -> None:
     cast = builders.cast()
     to = ramping(cast)
@@ -225,6 +229,7 @@ def test_the_last_step_at_once_with_a_roll_back_leaves_one_of_the_two(committed_
     assert Hold.objects.get().checkpoint.name == "two"
 
 
+@pytest.mark.long
 def test_two_looks_at_once_fire_a_guardrail_once(committed_db: str, told: dict[str, Any]) -> None:
     to = ramping(builders.cast(), guardrails=[live.RATIO])
     told["error_rate"] = live.HARM

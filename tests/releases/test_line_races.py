@@ -96,6 +96,7 @@ def execute_in_turn(waiting: list[Promotion]) -> int:
     return n_done
 
 
+@pytest.mark.long
 def test_nothing_executes_once_a_stop_has_committed(committed_db: str) -> None:
     cast = builders.cast()
     waiting = full_queue(cast)
@@ -119,6 +120,7 @@ def test_nothing_executes_once_a_stop_has_committed(committed_db: str) -> None:
     assert audit.verify().problem is None
 
 
+@pytest.mark.long
 def test_a_stop_waits_for_the_move_that_is_being_made(committed_db: str) -> None:
     cast = builders.cast()
     to = story.stage(story.MANUAL)
@@ -147,6 +149,7 @@ def test_a_stop_waits_for_the_move_that_is_being_made(committed_db: str) -> None
     assert LineStop.objects.count() == 1
 
 
+@pytest.mark.long
 def test_no_ramp_step_is_made_once_a_stop_has_committed(committed_db: str) -> None:
     cast = builders.cast()
     with clock.frozen_at(builders.NOW):
@@ -194,6 +197,7 @@ def other_login_of(cast: Cast) -> Any:
     )
 
 
+@pytest.mark.long
 def test_a_rejection_at_once_with_executions_leaves_the_checkpoint_nowhere(
     committed_db: str,
 ) -> None:
@@ -274,6 +278,7 @@ def test_a_set_moves_whole_or_not_at_all_whichever_statement_it_is_killed_at(
     assert survives(committed_db, work, all_sizes_are_live, statements=True, every=7) > 20
 
 
+@pytest.mark.long
 def test_members_of_a_set_executed_at_once_become_one_release_each(committed_db: str) -> None:
     set_to_resume()
     executions = [
