@@ -179,27 +179,22 @@ class Limits:
         except OUT_OF_REACH:
             self._unsettled[request] = (admission.scope, tokens, micros)
 
-    def settle_now(
-        self, admission: Admission, request: str, tokens: int, micros: int
-    ) -> asyncio.Future[None] | None:
-        """As `settle`, sent before this returns: whoever waits may be cancelled, it is not.
+    def settle_now(self, admission: Admission, request: str, tokens: int, micros: int) -> bool:
+        """As `settle`, sent before this returns: whoever would wait may be cancelled, it is not.
 
-        None, and nothing sent, without a connection.
+        False, and nothing sent, without a connection.
         """
         sent = self._scripts.send("settle", admission.scope, (request, tokens, micros))
         if sent is None:
-            return None
+            return False
         self.leases.running.pop(request, None)
-        settled = sent.get_loop().create_future()
 
         def look(answer: Answer) -> None:
             if answer.exception() is not None:
                 self._unsettled[request] = (admission.scope, tokens, micros)
-            if not settled.done():
-                settled.set_result(None)
 
         sent.add_done_callback(look)
-        return settled
+        return True
 
     async def settle_rescued(self, events: Sequence[Mapping[str, Any]]) -> None:
         """Settle calls whose own process is gone, all at once: one patience, not one for each."""

@@ -171,7 +171,7 @@ class Service:
         await self._be_settled()
 
     async def _be_settled(self) -> None:
-        """Before the client has the end: its next call must not meet this one's reservation."""
+        """Before the client has the end, where the counters have not even been told yet."""
         if self._settled is not None:
             await self._settled
 
@@ -231,16 +231,19 @@ class Service:
         self._settled = self._settling()
 
     def _settling(self) -> asyncio.Future[Any] | None:
-        """Sent at once, or by a task of its own: this one may be cancelled in the middle."""
+        """Sent at once, or by a task of its own: this one may be cancelled in the middle.
+
+        What was sent is not waited for: the counters answer in the order they are asked, and the
+        client's next call can only be asked about once it has this one's end.
+        """
         ended = self._run.ended
         if ended is None or not self._parts.limits.counts(self._admission):
             return None
         tokens = ended["tokens_in_shown"] + ended["tokens_out"]
         told = (self._admission, self._run.request_id.hex, tokens, ended["cost_micros"])
         limits = self._parts.limits
-        settled = limits.settle_now(*told)
-        if settled is not None:
-            return settled
+        if limits.settle_now(*told):
+            return None
         return asyncio.shield(self._parts.in_background(limits.settle(*told)))
 
     async def _partial(self) -> tuple[Counted, int]:
