@@ -61,6 +61,7 @@ PURE = (
     "evals/components.py",
     "evals/ordering.py",
     "evals/asked.py",
+    "evals/probes/",
 )
 IMPURE = ("django", "celery", "rest_framework", "psycopg", "redis", "boto3", "openai", "aiohttp")
 RIGHT_TO_LEFT = {
