@@ -19,7 +19,7 @@ WHEELS := --only-binary :all: --no-binary langdetect
 PURE := $(wildcard releases/states.py releases/gates releases/statistics releases/promotions.py \
 	releases/replay releases/policy releases/freezes.py releases/recurrence.py alpha/states.py \
 	alpha/keys.py alpha/routing.py evals/states.py evals/components.py evals/ordering.py \
-	evals/asked.py evals/graders infra/supervisor infra/embedded)
+	evals/asked.py evals/redaction.py evals/training evals/graders infra/supervisor infra/embedded)
 
 # $(call install,REQUIREMENTS FILE): installs it when it changed since the last time. --no-deps:
 # the lock is complete, and one package's own requirements are left out on purpose (requirements.in).

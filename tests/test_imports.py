@@ -62,6 +62,8 @@ PURE = (
     "evals/ordering.py",
     "evals/asked.py",
     "evals/probes/",
+    "evals/redaction.py",
+    "evals/training/",
 )
 IMPURE = ("django", "celery", "rest_framework", "psycopg", "redis", "boto3", "openai", "aiohttp")
 RIGHT_TO_LEFT = {
