@@ -102,9 +102,9 @@ def check_tools(row: Mapping[str, Any], where: str = "") -> Problems:
             yield problem("tools", f"{where}tools is {shown(tools)}: write a list")
             tools = []
         for at, tool in enumerate(tools):
-            function = tool.get("function") if isinstance(tool, Mapping) else None
-            is_function = isinstance(function, Mapping) and tool.get("type") == "function"
-            if not is_function or not isinstance(function.get("name"), str):
+            tool = tool if isinstance(tool, Mapping) else {}
+            function = tool.get("function") if tool.get("type") == "function" else None
+            if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
                 yield problem("tools", f"{where}tools[{at}] is no function with a name")
     parallel = row.get("parallel_tool_calls", True)
     if not isinstance(parallel, bool):
@@ -130,8 +130,8 @@ def _chat_message(message: Mapping[str, Any]) -> dict[str, Any]:
     kept = {key: value for key, value in message.items() if key in _FIELDS and value is not None}
     if isinstance(message.get("content"), list):
         kept["content"] = [
-            {**part, "type": _TO_CHAT.get(part.get("type"), part.get("type"))}
-            if isinstance(part, Mapping)
+            {**part, "type": _TO_CHAT[part["type"]]}
+            if isinstance(part, Mapping) and part.get("type") in ("input_text", "output_text")
             else part
             for part in message["content"]
         ]
