@@ -43,6 +43,29 @@ class FindingState(StrEnum):
     RECONFIRMED = "reconfirmed"
 
 
+class PreferenceState(StrEnum):
+    """Where one blind side by side stands."""
+
+    ASKED = "asked"
+    """The two answers are being made."""
+    READY = "ready"
+    """Both answers were shown; the vote is open."""
+    VOTED = "voted"
+    REVEALED = "revealed"
+    """A person said which was which: no vote is taken any more."""
+    VOID = "void"
+    """An answer failed, or nobody voted in time."""
+
+
+class Choice(StrEnum):
+    """A blind vote: by the place where an answer was shown, never by what gave it."""
+
+    A = "a"
+    B = "b"
+    TIE = "tie"
+    BOTH_BAD = "both_bad"
+
+
 class NoticeKind(StrEnum):
     """What a notice is about."""
 
@@ -79,4 +102,14 @@ FINDING_TRANSITIONS: dict[FindingState, frozenset[FindingState]] = {
     # It came back, or never was gone.
     FindingState.CLOSED: frozenset({FindingState.RECONFIRMED, FindingState.CONFIRMED}),
     FindingState.RECONFIRMED: frozenset({FindingState.CONFIRMED}),
+}
+
+PREFERENCE_TRANSITIONS: dict[PreferenceState, frozenset[PreferenceState]] = {
+    PreferenceState.ASKED: frozenset({PreferenceState.READY, PreferenceState.VOID}),
+    PreferenceState.READY: frozenset(
+        {PreferenceState.VOTED, PreferenceState.REVEALED, PreferenceState.VOID}
+    ),
+    PreferenceState.VOTED: frozenset({PreferenceState.REVEALED}),
+    PreferenceState.REVEALED: frozenset(),
+    PreferenceState.VOID: frozenset(),
 }

@@ -30,6 +30,7 @@ WRITTEN_ONCE = frozenset(
         "traffic_arm",
         "finding_report",
         "notice",
+        "preference_vote",
         "eval_result",
         "eval_metric",
         "eval_run_scores",

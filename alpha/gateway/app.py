@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from alpha.gateway import preferences
 from alpha.gateway.calls import answer
 from alpha.gateway.catalog import list_models, list_releases, show_model
 from alpha.gateway.chat import Chat
@@ -95,6 +96,17 @@ class Gateway:
             case ["feedback", identifier]:
                 _only(method, "GET")
                 await show_feedback(parts, call, self._key(table, call), identifier)
+            case ["preferences"] if method == "GET":
+                await preferences.list_sessions(parts, call, self._key(table, call))
+            case ["preferences"]:
+                _only(method, "POST")
+                await preferences.ask(parts, call, table, self._key(table, call))
+            case ["preferences", identifier]:
+                _only(method, "GET")
+                await preferences.show(parts, call, self._key(table, call), identifier)
+            case ["preferences", identifier, "vote"]:
+                _only(method, "POST")
+                await preferences.vote(parts, call, self._key(table, call), identifier)
             case ["notices"]:
                 _only(method, "GET")
                 await list_notices(parts, call, self._key(table, call))

@@ -12,6 +12,7 @@ from alpha.models.live import (
     TrafficUnit,
 )
 from alpha.models.notices import Notice, NoticeRecipient
+from alpha.models.preferences import PreferenceSession, PreferenceText, PreferenceVote
 from alpha.models.usage import PartnerDataKey, Transcript, UsageEvent
 
 __all__ = [
@@ -27,6 +28,9 @@ __all__ = [
     "NoticeRecipient",
     "Partner",
     "PartnerDataKey",
+    "PreferenceSession",
+    "PreferenceText",
+    "PreferenceVote",
     "TrafficArm",
     "TrafficBatch",
     "TrafficSegment",
