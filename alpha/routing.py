@@ -142,6 +142,8 @@ class Table:
     """By stage and size."""
     halted: frozenset[UUID] = frozenset()
     """Releases that are halted, or were when they ended lately: no call of them goes on."""
+    withdrawn: frozenset[UUID] = frozenset()
+    """Releases that were demoted or rolled back lately: no call of them goes on either."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

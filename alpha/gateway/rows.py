@@ -52,9 +52,10 @@ RELEASES = """
 SELECT id, stage_id, size, arm, share, state, checkpoint_id FROM release WHERE ended_at IS NULL
 """
 # A halt that was followed by the release's end at once must be seen too, while its calls may run.
-HALTED = """
-SELECT id FROM release
-WHERE halted_at IS NOT NULL AND (ended_at IS NULL OR ended_at > now() - interval '1 hour')
+STOPPED = """
+SELECT id, halted_at IS NOT NULL AS is_halted FROM release
+WHERE (halted_at IS NOT NULL OR withdrawn_at IS NOT NULL)
+    AND (ended_at IS NULL OR ended_at > now() - interval '1 hour')
 """
 _SERVED = "IN (SELECT checkpoint_id FROM release WHERE ended_at IS NULL)"
 CHECKPOINTS = f"SELECT id, serving, context_window FROM checkpoint WHERE id {_SERVED}"  # noqa: S608
@@ -84,11 +85,11 @@ async def read_table(
             CHECKPOINTS,
             DEPLOYMENTS,
             PRICES,
-            HALTED,
+            STOPPED,
         ):
             await cursor.execute(statement)
             read.append(await cursor.fetchall())
-    keys, grants, codenames, releases, checkpoints, deployments, prices, halted = read
+    keys, grants, codenames, releases, checkpoints, deployments, prices, stopped = read
     served = _checkpoints(
         checkpoints,
         _grouped(deployments, "checkpoint_id"),
@@ -101,7 +102,8 @@ async def read_table(
         grants=_grants(grants),
         codenames={row["name"]: CodenameEntry(**row) for row in codenames},
         releases=_releases(releases, served),
-        halted=frozenset(row["id"] for row in halted),
+        halted=frozenset(row["id"] for row in stopped if row["is_halted"]),
+        withdrawn=frozenset(row["id"] for row in stopped if not row["is_halted"]),
     )
 
 

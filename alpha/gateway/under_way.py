@@ -98,13 +98,15 @@ def access_ends_at(table: Table, route: Route) -> datetime | None:
 def lost_access(table: Table, route: Route, now: datetime) -> Stopped | None:
     """Why a call under way may not go on, with what its client is told; None: it may.
 
-    A release that ended without a halt lets its calls finish.
+    A release that was replaced in good order lets its calls finish.
     """
     key = table.keys.get(route.key.public)
     if key is None or key.id != route.key.id or not is_usable(key, now):
         return Stopped(invalid_key(), "the key was revoked or expired")
     if route.release.id in table.halted:
         return Stopped(_next(table, route, now, _halted()), "the release was halted")
+    if route.release.id in table.withdrawn:
+        return Stopped(_next(table, route, now, _withdrawn()), "the release was withdrawn")
     grant = _grant(table, route)
     if grant is None or not grant.is_in_force(now):
         return Stopped(_next(table, route, now, _regranted()), "the grant was revoked or ended")
@@ -129,6 +131,16 @@ def _halted() -> Refusal:
         503,
         "release_halted",
         "The model was halted while it answered. Try again.",
+        kind=SERVER,
+        retry_after=1,
+    )
+
+
+def _withdrawn() -> Refusal:
+    return Refusal(
+        503,
+        "release_withdrawn",
+        "The model was withdrawn while it answered. Try again.",
         kind=SERVER,
         retry_after=1,
     )

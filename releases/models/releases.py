@@ -38,6 +38,11 @@ class Release(models.Model):
     halted_at = models.DateTimeField(
         null=True, blank=True, help_text="When it stopped serving; soaking stops there too."
     )
+    withdrawn_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When it was demoted or rolled back: no call of it goes on since.",
+    )
     verified = models.BooleanField(
         default=False, help_text="It served its stage and was replaced in good order."
     )

@@ -20,6 +20,9 @@ from releases.ramps import WHOLE
 from releases.services.codenames import name_for_release
 from releases.states import RELEASE_TRANSITIONS, Arm, ReleaseState
 
+# Ends that take a release from its units for cause: even what it is answering is stopped.
+WITHDRAWALS = frozenset({"release.demoted", "release.rolled_back"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arms:
@@ -110,12 +113,16 @@ def end_arm(
     verified: bool,
     action: str = "release.ended",
 ) -> None:
-    """It has left its arm; whoever ends it gives the share to somebody."""
+    """It has left its arm; whoever ends it gives the share to somebody.
+
+    Calls that it is answering go on, unless `action` withdraws it.
+    """
     before = {"state": release.state}
     check(release, ReleaseState.ENDED)
     release.state, release.ended_at = ReleaseState.ENDED.value, now
+    release.withdrawn_at = now if action in WITHDRAWALS else None
     release.end_reason, release.verified = reason, verified
-    release.save(update_fields=["state", "ended_at", "end_reason", "verified"])
+    release.save(update_fields=["state", "ended_at", "withdrawn_at", "end_reason", "verified"])
     tell(actor, release, action, reason, before)
 
 

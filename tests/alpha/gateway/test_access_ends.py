@@ -19,7 +19,9 @@ from alpha.models import Grant, Key, UsageEvent
 from alpha.services import grants, keys
 from infra import clock
 from releases.models import Release
-from releases.services.releases import demote_release, halt_release, resume_release
+from releases.services.arms import end_arm, start_arm
+from releases.services.rejections import reject_checkpoint
+from releases.services.releases import demote_release, halt_release, resume_release, roll_back
 from tests import builders
 from tests.alpha.builders import ACTOR, Access, release_of
 from tests.alpha.gateway.conftest import chat
@@ -104,6 +106,25 @@ def halt_and_resume(granted: Access) -> None:
         resume_release(actor=manager, release=Release.objects.get(), reason="A false alarm.")
 
 
+def demote(granted: Access) -> None:
+    demote_release(actor=ACTOR, release=granted.release, reason=REASON)
+
+
+def reject(granted: Access) -> None:
+    manager = builders.cast().release_manager
+    reject_checkpoint(actor=manager, checkpoint=granted.checkpoint, reason=REASON)
+
+
+def back(granted: Access) -> None:
+    """To a release that served the stage before, in good order."""
+    earlier = builders.checkpoint("chat-nano-0")
+    builders.deployment(earlier, granted.deployment.base_url)
+    before = release_of(earlier, granted.stage, "candidate", clock.now() - timedelta(days=9), 0)
+    ended = {"state": "ended", "ended_at": clock.now() - timedelta(days=1), "verified": True}
+    Release.objects.filter(pk=before.pk).update(**ended)
+    roll_back(actor=ACTOR, stage=granted.stage, size="nano", reason=REASON)
+
+
 def revoke_key(granted: Access) -> None:
     keys.revoke_key(actor=ACTOR, key=granted.key, reason="it was published")
 
@@ -124,6 +145,9 @@ ENDS = [
     (halt, "release_halted", "the release was halted"),
     (halt_and_demote, "model_not_found", "the release was halted"),
     (halt_and_resume, "release_halted", "the release was halted"),
+    (demote, "model_not_found", "the release was withdrawn"),
+    (reject, "model_not_found", "the release was withdrawn"),
+    (back, "release_withdrawn", "the release was withdrawn"),
     (revoke_key, "invalid_api_key", "the key was revoked or expired"),
     (expire_key, "invalid_api_key", "the key was revoked or expired"),
     (revoke_grant, "model_not_found", "the grant was revoked or ended"),
@@ -187,24 +211,49 @@ def test_a_whole_call_of_a_halted_release_is_answered_as_the_next_one(
     assert (next_one.status, next_one.text) == (503, callers[0].text)
 
 
-def test_a_demotion_lets_running_streams_finish(
+def test_a_stream_of_a_demoted_release_ends_with_the_reveal_text(
+    gateway: Running, granted: Access, slow: Upstream
+) -> None:
+    granted.codename.reveal_text = "That was chat-nano. Thank you."
+    granted.codename.save(update_fields=["reveal_text"])
+    [caller] = streaming((gateway,), granted, slow)
+    demote(granted)
+    caller.finish()
+    assert '"message":"That was chat-nano. Thank you."' in caller.text.rsplit("\n\n", 2)[-2]
+    next_one = Caller(gateway, granted, chat())
+    next_one.finish()
+    assert (next_one.status, "That was chat-nano." in next_one.text) == (404, True)
+
+
+def test_a_replacement_lets_running_streams_finish(
     workers: tuple[Running, Running], granted: Access, upstream: Upstream
 ) -> None:
     upstream.behaviour.words = ["word "] * 20
     upstream.behaviour.chunk_delay_s = 0.1
     callers = streaming(workers, granted, upstream)
-    demote_release(actor=ACTOR, release=granted.release, reason="The next one is better.")
+    replace_it(granted, upstream)
     for worker in workers:
-        wait_for(lambda worker=worker: _is_gone(worker), "the worker knows")
+        wait_for(lambda worker=worker: _is_gone(worker, granted), "the worker knows")
     for caller in callers:
         caller.finish()
         assert caller.text.endswith("data: [DONE]\n\n")
         assert usage_of(caller.request_id).state == "succeeded"
 
 
-def _is_gone(worker: Running) -> bool:
+def replace_it(granted: Access, upstream: Upstream) -> None:
+    """By the next checkpoint, in good order."""
+    better = builders.checkpoint("chat-nano-2")
+    builders.deployment(better, upstream.url)
+    release, now = Release.objects.get(pk=granted.release.pk), clock.now()
+    with transaction.atomic():
+        end_arm(ACTOR, release, now, "Replaced by chat-nano-2.", verified=True)
+        start_arm(ACTOR, stage=granted.stage, checkpoint=better, promotion=None, now=now)
+
+
+def _is_gone(worker: Running, granted: Access) -> bool:
     table = worker.parts.tables.table
-    return table is not None and not any(table.releases.values())
+    assert table is not None
+    return granted.release.pk not in {r.id for found in table.releases.values() for r in found}
 
 
 def test_the_other_arms_streams_and_other_partners_go_on(
