@@ -27,6 +27,7 @@ from tests.alpha.builders import ACTOR, Access, release_of
 from tests.alpha.gateway.conftest import chat
 from tests.alpha.gateway.server import Running, running, usage_of, wait_for
 from tests.alpha.gateway.test_limits import counters
+from tests.alpha.gateway.test_metering import Killable
 from tests.alpha.gateway.upstream import Upstream
 
 REASON = "It answered with other people's secrets."
@@ -37,7 +38,7 @@ WITHIN_S = 2.0
 class Caller:
     """One client in a thread of its own, reading its answer to the end."""
 
-    worker: Running
+    worker: Running | Killable
     granted: Access
     body: dict[str, Any]
     status: int = 0
