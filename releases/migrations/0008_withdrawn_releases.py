@@ -4,15 +4,18 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('releases', '0007_deployments_are_asked_again'),
+        ("releases", "0007_deployments_are_asked_again"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='release',
-            name='withdrawn_at',
-            field=models.DateTimeField(blank=True, help_text='When it was demoted or rolled back: no call of it goes on since.', null=True),
+            model_name="release",
+            name="withdrawn_at",
+            field=models.DateTimeField(
+                blank=True,
+                help_text="When it was demoted or rolled back: no call of it goes on since.",
+                null=True,
+            ),
         ),
     ]
