@@ -25,8 +25,6 @@ from infra.errors import NotFound
 from releases.gates.severity import Severity
 from releases.models import Checkpoint, Price
 
-_CLOSED = (FindingState.CLOSED.value, FindingState.RECONFIRMED.value)
-
 
 def month_of(request_id: UUID) -> date:
     """First day of the month in the request id's own time; the usage table's partition."""
@@ -158,7 +156,8 @@ def findings(state: str = "", severity: str = "", checkpoint: str = "") -> Query
 def finding_of(finding_id: UUID) -> Finding:
     """The finding of that id with whoever had to do with it; NotFound."""
     related = ("checkpoint__owner", "reporter", "owner", "opened_by", "confirmed_by", "closed_by")
-    found = Finding.objects.select_related(*related, "reconfirmed_by").filter(pk=finding_id).first()
+    more = ("reconfirmed_by", "reconfirmed_with", "fixed_in__owner")
+    found = Finding.objects.select_related(*related, *more).filter(pk=finding_id).first()
     if found is None:
         raise NotFound("no_such_finding", f"No finding {finding_id}. `finding list` shows all.")
     return found
@@ -174,7 +173,7 @@ def findings_about(checkpoint: Checkpoint) -> QuerySet[Finding]:
 def finding_rows(checkpoint: Checkpoint) -> dict[str, list[dict[str, Any]]]:
     """What the gate `open_findings` is told, in the shape of `docs/gates.md`."""
     rows = list(findings_about(checkpoint))
-    closed = [row for row in rows if row.state in _CLOSED]
+    closed = [row for row in rows if row.is_closed]
     return {
         "open": [
             {
@@ -183,7 +182,7 @@ def finding_rows(checkpoint: Checkpoint) -> dict[str, list[dict[str, Any]]]:
                 "unconfirmed": row.state == FindingState.OPEN.value,
             }
             for row in rows
-            if row.state not in _CLOSED
+            if not row.is_closed
         ],
         "closed_by_owner": [
             {**_named(row), "closed_by": str(row.closed_by)}
@@ -194,7 +193,7 @@ def finding_rows(checkpoint: Checkpoint) -> dict[str, list[dict[str, Any]]]:
         "unconfirmed": [
             {**_named(row), "reporter": str(row.reporter)}
             for row in closed
-            if row.state == FindingState.CLOSED.value and row.confirmed_at and row.reporter_id
+            if row.waits_for_reporter
         ],
     }
 

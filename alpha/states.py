@@ -33,14 +33,20 @@ class FeedbackSource(StrEnum):
 
 
 class FindingState(StrEnum):
-    """Where a finding stands; only a person moves it."""
+    """Where a finding stands; only a person moves it, or its reporter's answer."""
 
     OPEN = "open"
     """Reported; nobody has confirmed that it is a weakness."""
-    CONFIRMED = "confirmed"
-    CLOSED = "closed"
-    """Said to be gone; its reporter has not confirmed that."""
-    RECONFIRMED = "reconfirmed"
+    INVESTIGATING = "investigating"
+    """A person has confirmed it; what causes it is being looked for."""
+    ISOLATED = "isolated"
+    """A probe has shown which component of the request causes it."""
+    FIXING = "fixing"
+    FIXED = "fixed"
+    """Said to be gone in another checkpoint; its reporter is asked."""
+    NOT_REPRODUCED = "not_reproduced"
+    """Looked for and not seen, with what was tried and the rate that could have been seen."""
+    BY_DESIGN = "by_design"
 
 
 class PreferenceState(StrEnum):
@@ -73,6 +79,8 @@ class NoticeKind(StrEnum):
     """Something that partners should know of a codename."""
     RECALL = "recall"
     """What they were served is taken back."""
+    FIX = "fix"
+    """What they reported is said to be fixed; they are asked whether it is gone."""
 
 
 class Counted(StrEnum):
@@ -97,12 +105,40 @@ FEEDBACK_TRANSITIONS: dict[FeedbackState, frozenset[FeedbackState]] = {
 }
 
 FINDING_TRANSITIONS: dict[FindingState, frozenset[FindingState]] = {
-    FindingState.OPEN: frozenset({FindingState.CONFIRMED, FindingState.CLOSED}),
-    FindingState.CONFIRMED: frozenset({FindingState.CLOSED}),
+    FindingState.OPEN: frozenset(
+        {FindingState.INVESTIGATING, FindingState.NOT_REPRODUCED, FindingState.BY_DESIGN}
+    ),
+    FindingState.INVESTIGATING: frozenset(
+        {FindingState.ISOLATED, FindingState.NOT_REPRODUCED, FindingState.BY_DESIGN}
+    ),
+    FindingState.ISOLATED: frozenset(
+        {
+            FindingState.FIXING,
+            FindingState.FIXED,
+            FindingState.BY_DESIGN,
+            FindingState.INVESTIGATING,
+        }
+    ),
+    FindingState.FIXING: frozenset({FindingState.FIXED, FindingState.INVESTIGATING}),
     # It came back, or never was gone.
-    FindingState.CLOSED: frozenset({FindingState.RECONFIRMED, FindingState.CONFIRMED}),
-    FindingState.RECONFIRMED: frozenset({FindingState.CONFIRMED}),
+    FindingState.FIXED: frozenset({FindingState.INVESTIGATING}),
+    FindingState.NOT_REPRODUCED: frozenset({FindingState.INVESTIGATING}),
+    FindingState.BY_DESIGN: frozenset({FindingState.INVESTIGATING}),
 }
+CLOSED_FINDINGS = frozenset(
+    {FindingState.FIXED, FindingState.NOT_REPRODUCED, FindingState.BY_DESIGN}
+)
+
+PUBLIC_FINDING_STATES: dict[FindingState, str] = {
+    FindingState.OPEN: "received",
+    FindingState.INVESTIGATING: "investigating",
+    FindingState.ISOLATED: "cause_found",
+    FindingState.FIXING: "being_fixed",
+    FindingState.FIXED: "fixed",
+    FindingState.NOT_REPRODUCED: "not_reproduced",
+    FindingState.BY_DESIGN: "works_as_designed",
+}
+"""What the reporter reads of a finding: nothing of who looks at it, how, or in which checkpoint."""
 
 PREFERENCE_TRANSITIONS: dict[PreferenceState, frozenset[PreferenceState]] = {
     PreferenceState.ASKED: frozenset({PreferenceState.READY, PreferenceState.VOID}),

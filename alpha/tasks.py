@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from alpha.services import batches, feedback, retention, upkeep
+from alpha.services import batches, feedback, reconfirmations, retention, upkeep
 from infra import clock
 
 
 @shared_task(name="alpha.sweep")
 def sweep() -> None:
-    """Bind feedback to landed calls, erase expired text, make the next months' partitions."""
+    """Bind feedback to landed calls, ask reporters and take their answers, erase expired text.
+
+    Makes the next months' partitions too.
+    """
     feedback.bind_waiting()
+    reconfirmations.ask_reporters()
+    reconfirmations.take_answers()
     retention.erase_expired_transcripts()
     upkeep.ensure_partitions()
 

@@ -311,6 +311,10 @@ POLICY_SOURCES = [
 # Who was served by which release, and who had access when: a class that `releases` does not know.
 EXPOSURE_SOURCE = "alpha.history.PartnerExposures"
 
+# Which components probes have isolated for a finding: functions from its id to rows with
+# `component` and `probe_id`. Without one nothing is isolated.
+ISOLATION_SOURCES: list[str] = []
+
 # Who counts the requests that a release served: `releases` knows of none itself.
 EXPOSURE_COUNTER = "alpha.selectors.requests_served"
 

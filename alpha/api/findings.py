@@ -15,7 +15,7 @@ from rest_framework.views import APIView
 
 from alpha import selectors
 from alpha.models import Feedback, Finding
-from alpha.services import findings
+from alpha.services import findings, reconfirmations
 from alpha.services.findings import Weakness
 from alpha.states import FindingState
 from infra import people
@@ -36,14 +36,17 @@ class FindingOut(serializers.ModelSerializer):
     confirmed_by = serializers.StringRelatedField(read_only=True, allow_null=True)
     closed_by = serializers.StringRelatedField(read_only=True, allow_null=True)
     reconfirmed_by = serializers.StringRelatedField(read_only=True, allow_null=True)
+    reconfirmed_with = serializers.StringRelatedField(read_only=True, allow_null=True)
+    fixed_in = serializers.SlugRelatedField(slug_field="name", read_only=True, allow_null=True)
     feedback = serializers.PrimaryKeyRelatedField(many=True, read_only=True)
 
     class Meta:
         model = Finding
         fields = (
-            "id", "title", "text", "severity", "state", "checkpoint", "owner", "reporter",
-            "opened_by", "opened_at", "confirmed_by", "confirmed_at", "closed_by", "closed_at",
-            "close_reason", "reconfirmed_by", "reconfirmed_at", "feedback",
+            "id", "title", "text", "severity", "state", "checkpoint", "owner", "reporter", "labels",
+            "opened_by", "opened_at", "confirmed_by", "confirmed_at", "component", "probe_id",
+            "tried", "detectable_rate", "fixed_in", "closed_by", "closed_at", "close_reason",
+            "reconfirmed_by", "reconfirmed_with", "reconfirmed_at", "feedback",
         )  # fmt: skip
         read_only_fields = fields
 
@@ -89,7 +92,9 @@ class Findings(ListAPIView):
         filters = Filters(data=self.request.query_params)
         filters.is_valid(raise_exception=True)
         found = selectors.findings(**filters.validated_data)
-        related = found.select_related("confirmed_by", "closed_by", "reconfirmed_by")
+        related = found.select_related(
+            "confirmed_by", "closed_by", "reconfirmed_by", "reconfirmed_with", "fixed_in"
+        )
         return related.prefetch_related("feedback")
 
     @extend_schema(
@@ -156,17 +161,6 @@ class ConfirmFinding(APIView):
         return Response(FindingOut(moved).data)
 
 
-class CloseFinding(APIView):
-    """It is gone, or never was one; not for the checkpoint's owner to say."""
-
-    @extend_schema(request=ReasonIn, responses=FindingOut)
-    def post(self, request: Request, finding_id: UUID) -> Response:
-        data = checked(ReasonIn, request.data)
-        finding = selectors.finding_of(finding_id)
-        moved = findings.close_finding(actor=actor_of(request), finding=finding, **data)
-        return Response(FindingOut(moved).data)
-
-
 class ReconfirmFinding(APIView):
     """Its reporter confirmed that it is gone; the reason says how that was learnt."""
 
@@ -174,7 +168,7 @@ class ReconfirmFinding(APIView):
     def post(self, request: Request, finding_id: UUID) -> Response:
         data = checked(ReasonIn, request.data)
         finding = selectors.finding_of(finding_id)
-        moved = findings.reconfirm_finding(actor=actor_of(request), finding=finding, **data)
+        moved = reconfirmations.reconfirm_finding(actor=actor_of(request), finding=finding, **data)
         return Response(FindingOut(moved).data)
 
 

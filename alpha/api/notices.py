@@ -25,14 +25,14 @@ from releases.selectors.pipelines import stage_named
 class NoticeOut(serializers.ModelSerializer):
     stage = serializers.StringRelatedField(read_only=True, allow_null=True)
     checkpoint = serializers.SlugRelatedField(slug_field="name", read_only=True, allow_null=True)
-    sent_by = serializers.StringRelatedField(read_only=True)
+    sent_by = serializers.StringRelatedField(read_only=True, allow_null=True)
     n_recipients = serializers.IntegerField()
     n_acknowledged = serializers.IntegerField()
 
     class Meta:
         model = Notice
         fields = (
-            "id", "kind", "subject", "text", "stage", "checkpoint", "sent_by", "sent_at",
+            "id", "kind", "subject", "text", "stage", "checkpoint", "finding", "sent_by", "sent_at",
             "n_recipients", "n_acknowledged",
         )  # fmt: skip
         read_only_fields = fields
@@ -50,6 +50,8 @@ class ToldOut(serializers.Serializer):
 
     partner = serializers.CharField(source="recipient.partner.name")
     acknowledged_at = serializers.DateTimeField(source="recipient.acknowledged_at", allow_null=True)
+    resolved = serializers.BooleanField(source="recipient.resolved", allow_null=True)
+    answer = serializers.CharField(source="recipient.answer")
     exposure = ServedOut(allow_null=True)
 
 

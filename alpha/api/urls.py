@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from django.urls import path
 
-from alpha.api import feedback, findings, grants, history, keys, notices, partners
+from alpha.api import (
+    feedback,
+    findings,
+    grants,
+    history,
+    investigations,
+    keys,
+    notices,
+    partners,
+)
 
 urlpatterns = [
     path("partners/", partners.Partners.as_view(), name="partners"),
@@ -41,11 +50,9 @@ urlpatterns = [
         name="finding-confirm",
     ),
     path(
-        "findings/<uuid:finding_id>/close/", findings.CloseFinding.as_view(), name="finding-close"
-    ),
-    path(
         "findings/<uuid:finding_id>/reconfirm/",
         findings.ReconfirmFinding.as_view(),
         name="finding-reconfirm",
     ),
+    *investigations.urlpatterns,
 ]

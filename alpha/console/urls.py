@@ -6,8 +6,9 @@ from django.urls import URLPattern, path
 
 from alpha.console.calls import CallsPage
 from alpha.console.feedback import FeedbackPage
-from alpha.console.findings import FindingPage, FindingsPage
+from alpha.console.findings import FindingsPage
 from alpha.console.history import HistoryPage
+from alpha.console.investigation import FindingPage
 from alpha.console.notices import NoticePage, NoticesPage
 from alpha.console.partners import PartnerPage, PartnersPage
 

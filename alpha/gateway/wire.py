@@ -73,22 +73,21 @@ class Call:
 
     async def json_object(self, limit_bytes: int, patience_s: float) -> dict[str, Any]:
         """The body as a JSON object; Refusal 400, 408, 413."""
+        return _object_in(await self._patient_body(limit_bytes, patience_s))
+
+    async def json_object_or_none(
+        self, limit_bytes: int, patience_s: float
+    ) -> dict[str, Any] | None:
+        """As `json_object`, None for an empty body."""
+        body = await self._patient_body(limit_bytes, patience_s)
+        return _object_in(body) if body.strip() else None
+
+    async def _patient_body(self, limit_bytes: int, patience_s: float) -> bytes:
         try:
             async with asyncio.timeout(patience_s):
-                body = await self._body(limit_bytes)
+                return await self._body(limit_bytes)
         except TimeoutError:
             raise Refusal(408, "request_timeout", "The request body took too long.") from None
-        try:
-            value = orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            raise Refusal(
-                400,
-                "invalid_json",
-                f"The body is not valid JSON (line {error.lineno}, column {error.colno}).",
-            ) from None
-        if not isinstance(value, dict):
-            raise Refusal(400, "invalid_type", "The body must be a JSON object.")
-        return value
 
     async def _body(self, limit_bytes: int) -> bytes:
         announced = self.header(b"content-length")
@@ -178,6 +177,20 @@ class Call:
     def _client_left(self, watcher: asyncio.Task[None]) -> None:
         if not watcher.cancelled() and watcher.exception() is None:
             self.end_early(ClientGone())
+
+
+def _object_in(body: bytes) -> dict[str, Any]:
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Refusal(
+            400,
+            "invalid_json",
+            f"The body is not valid JSON (line {error.lineno}, column {error.colno}).",
+        ) from None
+    if not isinstance(value, dict):
+        raise Refusal(400, "invalid_type", "The body must be a JSON object.")
+    return value
 
 
 def _too_large(limit_bytes: int) -> Refusal:

@@ -7,6 +7,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from alpha.models.access import Key, Partner
+from alpha.models.findings import Finding
 from alpha.states import NoticeKind
 from infra.ids import uuid7
 from infra.models import Person
@@ -27,12 +28,30 @@ class Notice(models.Model):
     checkpoint = models.ForeignKey(
         Checkpoint, on_delete=models.PROTECT, null=True, blank=True, related_name="notices"
     )
-    sent_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
+    finding = models.ForeignKey(
+        Finding, on_delete=models.PROTECT, null=True, blank=True, related_name="notices"
+    )
+    sent_by = models.ForeignKey(
+        Person,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Empty: sent by Slipway itself.",
+    )
     sent_at = models.DateTimeField()
 
     class Meta:
         db_table = "notice"
         ordering = ["-sent_at"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(kind="fix", finding__isnull=False)
+                | (~models.Q(kind="fix") & models.Q(sent_by__isnull=False)),
+                name="notice_sender",
+                violation_error_message="A notice of a fix names its finding; others a person.",
+            ),
+        ]
         triggers = immutable("notice")
 
     def __str__(self) -> str:
@@ -49,6 +68,17 @@ class NoticeRecipient(models.Model):
         models.CharField(max_length=80),
         default=list,
         help_text="What the partner knows it by; never a checkpoint's name.",
+    )
+    feedback_ids = ArrayField(
+        models.UUIDField(), default=list, help_text="The partner's own remarks that it answers."
+    )
+    resolved = models.BooleanField(
+        null=True, blank=True, help_text="Of a fix: whether the partner says that it is gone."
+    )
+    answer = models.TextField(blank=True, help_text="What the partner said with it.")
+    answered_at = models.DateTimeField(null=True, blank=True)
+    taken_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the answer moved the finding."
     )
     acknowledged_at = models.DateTimeField(null=True, blank=True)
     acknowledged_with = models.ForeignKey(
@@ -70,7 +100,18 @@ class NoticeRecipient(models.Model):
             pgtrigger.Protect(
                 name="notice_recipient_acknowledged_once",
                 operation=pgtrigger.Update,
-                condition=pgtrigger.Q(old__acknowledged_at__isnull=False),
+                condition=pgtrigger.Q(old__acknowledged_at__isnull=False)
+                & pgtrigger.Q(old__acknowledged_at__df=pgtrigger.F("new__acknowledged_at")),
+            ),
+            pgtrigger.Protect(
+                name="notice_recipient_answered_once",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(old__answered_at__isnull=False)
+                & (
+                    pgtrigger.Q(old__answered_at__df=pgtrigger.F("new__answered_at"))
+                    | pgtrigger.Q(old__resolved__df=pgtrigger.F("new__resolved"))
+                    | pgtrigger.Q(old__answer__df=pgtrigger.F("new__answer"))
+                ),
             ),
         ]
 

@@ -1,7 +1,7 @@
-"""Findings: opened from what partners say, confirmed, closed, and confirmed to be gone.
+"""Findings: opened from what partners say, triaged, confirmed.
 
 Whoever owns the checkpoint may open a finding; that it is one, that it is gone, and how bad it is
-are for others to say.
+are for others to say. `investigations` has what follows.
 """
 
 from __future__ import annotations
@@ -14,23 +14,24 @@ from uuid import UUID
 from django.db import transaction
 
 from alpha.models import Feedback, Finding, FindingReport, Partner
-from alpha.states import FINDING_TRANSITIONS, FindingState
+from alpha.services.finding_moves import (
+    JUDGES,
+    locked,
+    move,
+    must_give_reason,
+    must_not_own,
+)
+from alpha.states import FindingState
 from infra import audit, clock
 from infra.actors import Actor
-from infra.errors import InvalidInput, NotPermitted, Reason
-from infra.lifecycles import check_move
+from infra.errors import InvalidInput
 from infra.models import Person
 from infra.roles import Role
 from releases.gates.severity import Severity
 from releases.models import Checkpoint
 
 TITLE_LENGTH = 200
-JUDGES = (
-    Role.PARTNER_MANAGER,
-    Role.BEHAVIOUR_REVIEWER,
-    Role.EVAL_OWNER,
-    Role.RELEASE_MANAGER,
-)
+MAX_LABELS, LABEL_LENGTH = 20, 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,37 +96,70 @@ def confirm_finding(
 ) -> Finding:
     """A person has looked: it is a weakness, of that severity where one is given.
 
-    Of a closed finding: it is not gone.
+    Its cause is investigated from now on. Of a closed finding: it is not gone.
     """
-    now = clock.now()
-    fields: dict[str, Any] = {
-        "confirmed_by_id": actor.person_id,
-        "confirmed_at": now,
-        "closed_by_id": None,
-        "closed_at": None,
-        "close_reason": "",
-        "reconfirmed_by_id": None,
-        "reconfirmed_at": None,
-    }
+    actor.must("confirm findings", *JUDGES)
+    person_id = actor.must_be_person("confirm a finding")
+    fields: dict[str, Any] = {"confirmed_by_id": person_id, "confirmed_at": clock.now()}
     if severity is not None:
         fields["severity"] = severity.value
-    return _move(actor, finding, FindingState.CONFIRMED, reason, fields)
+    return move(
+        actor=actor,
+        finding=finding,
+        to=FindingState.INVESTIGATING,
+        reason=must_give_reason(reason),
+        fields=fields,
+    )
 
 
-def close_finding(*, actor: Actor, finding: Finding, reason: str) -> Finding:
-    """Somebody other than the checkpoint's owner says that it is gone, or never was one."""
-    fields = {
-        "closed_by_id": actor.person_id,
-        "closed_at": clock.now(),
-        "close_reason": reason.strip(),
+def triage_finding(
+    *,
+    actor: Actor,
+    finding: Finding,
+    owner: Person | None = None,
+    severity: Severity | None = None,
+    labels: Sequence[str] | None = None,
+) -> Finding:
+    """Say who sees to it, how bad it is, which components it concerns; None leaves as it was."""
+    actor.must("triage findings", *JUDGES)
+    actor.must_be_person("triage a finding")
+    given: dict[str, Any] = {
+        "owner": owner,
+        "severity": severity.value if severity else None,
+        "labels": None if labels is None else clean_labels(labels),
     }
-    return _move(actor, finding, FindingState.CLOSED, reason, fields)
+    wanted = {name: value for name, value in given.items() if value is not None}
+    if not wanted:
+        raise InvalidInput("nothing_to_change", "Name an owner, a severity or labels.")
+    with transaction.atomic():
+        row = locked(finding)
+        if severity is not None:
+            must_not_own(actor, row.checkpoint)
+        before = {name: getattr(row, name) for name in wanted}
+        for name, value in wanted.items():
+            setattr(row, name, value)
+        row.save(update_fields=list(wanted))
+        audit.record(
+            actor=actor,
+            action="finding.triaged",
+            subject=row,
+            before=_plain(before),
+            after=_plain(wanted),
+        )
+    return row
 
 
-def reconfirm_finding(*, actor: Actor, finding: Finding, reason: str) -> Finding:
-    """Write down that its reporter confirmed it is gone; `reason` says how that was learnt."""
-    fields = {"reconfirmed_by_id": actor.person_id, "reconfirmed_at": clock.now()}
-    return _move(actor, finding, FindingState.RECONFIRMED, reason, fields)
+def clean_labels(labels: Sequence[str]) -> list[str]:
+    """Each once, in order, without blanks; InvalidInput for too many or too long ones."""
+    found = list(dict.fromkeys(label.strip() for label in labels if label.strip()))
+    if len(found) > MAX_LABELS or any(len(label) > LABEL_LENGTH for label in found):
+        limit = f"At most {MAX_LABELS} labels of at most {LABEL_LENGTH} letters."
+        raise InvalidInput("too_many_labels", limit)
+    return found
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: str(v) if isinstance(v, Person) else v for name, v in values.items()}
 
 
 def _link(actor: Actor, finding: Finding, feedback: Feedback, person_id: UUID) -> None:
@@ -134,44 +168,3 @@ def _link(actor: Actor, finding: Finding, feedback: Feedback, person_id: UUID) -
     )
     after = {"feedback": str(feedback.pk), "partner": feedback.partner.name}
     audit.record(actor=actor, action="finding.linked", subject=finding, after=after)
-
-
-def _move(
-    actor: Actor, finding: Finding, to: FindingState, reason: str, fields: dict[str, Any]
-) -> Finding:
-    what = f"say of a finding that it is {to.value}"
-    actor.must(what, *JUDGES)
-    actor.must_be_person(what)
-    if not reason.strip():
-        raise InvalidInput("reason_missing", "Say why: the reporter and the auditor will ask.")
-    with transaction.atomic():
-        rows = Finding.objects.select_for_update(of=("self",)).select_related("checkpoint")
-        row = rows.get(pk=finding.pk)
-        _must_not_own(actor, row)
-        before = FindingState(row.state)
-        check_move(FINDING_TRANSITIONS, before, to, "This finding")
-        graded = row.severity
-        for name, value in {**fields, "state": to.value}.items():
-            setattr(row, name, value)
-        row.save(update_fields=[name.removesuffix("_id") for name in fields] + ["state"])
-        audit.record(
-            actor=actor,
-            action=f"finding.{to.value}",
-            subject=row,
-            reason=reason,
-            before={"state": before.value, "severity": graded},
-            after={"state": to.value, "severity": row.severity},
-        )
-    return row
-
-
-def _must_not_own(actor: Actor, finding: Finding) -> None:
-    if finding.checkpoint.owner_id != actor.person_id:
-        return
-    sentence = (
-        f"{actor.name} owns {finding.checkpoint.name}: somebody else says what becomes of its "
-        "findings."
-    )
-    raise NotPermitted(
-        "owns_checkpoint", sentence, [Reason(code="owns_checkpoint", sentence=sentence)]
-    )

@@ -18,6 +18,8 @@ from alpha.services import findings
 from alpha.services.batches import close_batches
 from alpha.services.feedback import bind_waiting
 from alpha.services.findings import Weakness
+from alpha.services.investigations import close_by_design, start_fix
+from alpha.services.reconfirmations import reconfirm_finding
 from infra.actors import Actor
 from infra.errors import InvalidInput, InvalidMove, NotPermitted
 from infra.models import AuditEntry
@@ -53,6 +55,10 @@ def opened(story: Story, actor: Actor, severity: Severity = Severity.MAJOR) -> F
     return findings.open_finding(actor=actor, checkpoint=story.traffic.new, weakness=weakness)
 
 
+def close(actor: Actor, finding: Finding) -> Finding:
+    return close_by_design(actor=actor, finding=finding, reason="It is meant to be so.")
+
+
 def verdict(story: Story, least: str = "major") -> Verdict:
     return story.judge("open_findings", none_open_at_or_above=least)
 
@@ -67,16 +73,16 @@ def test_a_finding_holds_until_others_closed_it_and_its_reporter_agreed(
     findings.confirm_finding(actor=reviewer, finding=finding, reason="Seen twice.")
     assert verdict(story).outcome is Outcome.FAIL
     assert verdict(story, "critical").outcome is Outcome.PASS
-    findings.close_finding(actor=reviewer, finding=finding, reason="Fixed by the prompt.")
+    close(reviewer, finding)
     closed = verdict(story)
     assert (closed.outcome, closed.owner) == (Outcome.INCONCLUSIVE, "acme")
-    findings.reconfirm_finding(actor=cast.partner_manager, finding=finding, reason="By mail.")
+    reconfirm_finding(actor=cast.partner_manager, finding=finding, reason="By mail.")
     assert verdict(story).outcome is Outcome.PASS
     findings.confirm_finding(actor=reviewer, finding=finding, reason="It is back.")
     assert verdict(story).outcome is Outcome.FAIL
     told = AuditEntry.objects.filter(action__startswith="finding.").order_by("seq")
     assert [entry.action.removeprefix("finding.") for entry in told] == [
-        "opened", "confirmed", "closed", "reconfirmed", "confirmed",
+        "opened", "investigating", "by_design", "reconfirmed", "investigating",
     ]  # fmt: skip
 
 
@@ -86,7 +92,7 @@ def test_who_owns_the_checkpoint_opens_and_nothing_more_by_any_login(story: Stor
     owner = actor_of_login(login)
     assert owner.person_id == story.traffic.new.owner_id
     finding = opened(story, owner)
-    for act in (findings.confirm_finding, findings.close_finding, findings.reconfirm_finding):
+    for act in (findings.confirm_finding, close_by_design, reconfirm_finding):
         with pytest.raises(NotPermitted, match="owns chat-nano-2"):
             act(actor=owner, finding=finding, reason="Mine.")  # type: ignore[operator]
     assert Finding.objects.get().state == "open"
@@ -96,7 +102,7 @@ def test_what_nobody_took_for_a_weakness_needs_nobodys_word(
     story: Story, cast: builders.Cast
 ) -> None:
     finding = opened(story, cast.behaviour_reviewer)
-    findings.close_finding(actor=cast.release_manager, finding=finding, reason="As designed.")
+    close(cast.release_manager, finding)
     assert verdict(story).outcome is Outcome.PASS
 
 
@@ -122,16 +128,18 @@ def test_a_finding_counts_for_every_checkpoint_that_remarks_tell_of(
 
 def test_moves_that_the_table_does_not_name_are_refused(story: Story, cast: builders.Cast) -> None:
     finding = opened(story, cast.behaviour_reviewer)
-    with pytest.raises(InvalidMove, match="open and can't become reconfirmed"):
-        findings.reconfirm_finding(actor=cast.partner_manager, finding=finding, reason="Gone.")
+    with pytest.raises(InvalidMove, match="This finding is open"):
+        reconfirm_finding(actor=cast.partner_manager, finding=finding, reason="Gone.")
+    with pytest.raises(InvalidMove, match="open and can't become fixing"):
+        start_fix(actor=cast.partner_manager, finding=finding, reason="Mine.")
     with (
         pytest.raises(ProgrammingError, match="Invalid transition"),
         transaction.atomic(),
         connection.cursor() as cursor,
     ):
-        cursor.execute("UPDATE finding SET state = 'reconfirmed', closed_at = now()")
+        cursor.execute("UPDATE finding SET state = 'fixed', closed_at = now()")
     with pytest.raises(InvalidInput, match="Say why"):
-        findings.close_finding(actor=cast.partner_manager, finding=finding, reason=" ")
+        close_by_design(actor=cast.partner_manager, finding=finding, reason=" ")
     with pytest.raises(NotPermitted):
         findings.confirm_finding(actor=cast.auditor, finding=finding, reason="No.")
 
@@ -195,11 +203,12 @@ def test_the_api_opens_moves_and_lists(story: Story) -> None:
     assert told["feedback"] == [str(remark.pk)]
     path = f"/api/findings/{told['id']}/"
     confirmed = post(client, f"{path}confirm/", reason="Seen.", severity="critical")
-    assert (confirmed.json()["state"], confirmed.json()["severity"]) == ("confirmed", "critical")
-    assert post(client, f"{path}close/", reason="Fixed.").json()["state"] == "closed"
-    assert post(client, f"{path}reconfirm/", reason="Mail.").json()["state"] == "reconfirmed"
-    assert post(client, f"{path}close/", reason="Again.").status_code == 409
-    listed = client.get("/api/findings/?state=reconfirmed&severity=critical").json()
+    moved = (confirmed.json()["state"], confirmed.json()["severity"])
+    assert moved == ("investigating", "critical")
+    assert post(client, f"{path}by-design/", reason="Meant.").json()["state"] == "by_design"
+    assert post(client, f"{path}reconfirm/", reason="Mail.").json()["reconfirmed_by"] is not None
+    assert post(client, f"{path}by-design/", reason="Again.").status_code == 409
+    listed = client.get("/api/findings/?state=by_design&severity=critical").json()
     assert [row["id"] for row in listed["results"]] == [told["id"]]
     assert post(client, "/api/findings/", title="Odd", severity="minor").status_code == 400
 
@@ -209,7 +218,7 @@ def test_the_api_refuses_the_owner_and_unknown_rows(story: Story) -> None:
     person = story.traffic.new.owner
     owner = Client()
     owner.force_login(builders.login("owner_too", Role.RELEASE_MANAGER, person=person))
-    answer = post(owner, f"/api/findings/{finding.pk}/close/", reason="Fixed.")
+    answer = post(owner, f"/api/findings/{finding.pk}/by-design/", reason="Meant.")
     assert (answer.status_code, answer.json()["code"]) == (403, "owns_checkpoint")
     assert owner.get(f"/api/findings/{story.next.pk}/").status_code == 404
 
@@ -246,5 +255,5 @@ def test_the_command_opens_and_lists(story: Story) -> None:
     call_command("finding", "confirm", made["id"], "--reason", "Seen.", "--by", "rev", stdout=out)
     assert "is confirmed (major" in out.getvalue()
     out = StringIO()
-    call_command("finding", "list", "--state", "confirmed", stdout=out)
+    call_command("finding", "list", "--state", "investigating", stdout=out)
     assert "chat-nano-2: Odd (0 remarks)" in out.getvalue()

@@ -7,9 +7,12 @@ from uuid import uuid4
 import httpx2 as httpx
 import pytest
 
-from alpha.models import NoticeRecipient
-from alpha.services import keys, notices, partners
+from alpha.models import Notice, NoticeRecipient
+from alpha.services import findings, keys, notices, partners
+from alpha.services.findings import Weakness
 from alpha.services.notices import Message
+from infra import clock
+from releases.gates.severity import Severity
 from tests import builders as shared
 from tests.alpha.builders import ACTOR, Access
 from tests.alpha.gateway.server import Running, wait_for
@@ -58,3 +61,51 @@ def test_what_is_not_the_partners_is_not_there(
     assert http.post("/notices").status_code == 405
     assert http.get(f"/notices/{sent}/ack").status_code == 405
     assert NoticeRecipient.objects.get().acknowledged_at is None
+
+
+@pytest.fixture
+def asked(granted: Access) -> str:
+    """A notice that asks whether what the partner reported is gone."""
+    reviewer = shared.cast().behaviour_reviewer
+    weakness = Weakness(title="Odd", severity=Severity.MINOR, reporter=granted.partner)
+    finding = findings.open_finding(
+        actor=reviewer, checkpoint=granted.checkpoint, weakness=weakness
+    )
+    notice = Notice.objects.create(
+        kind="fix", subject="Fixed", text="Try it.", finding=finding, sent_at=clock.now()
+    )
+    notice.recipients.create(partner=granted.partner, codenames=["quasar-alpha-2"])
+    return str(notice.pk)
+
+
+def test_a_notice_of_a_fix_is_answered_once(
+    http: httpx.Client, granted: Access, asked: str
+) -> None:
+    read = http.post(f"/notices/{asked}/ack").json()
+    assert (read["kind"], read["resolved"], read["feedback"]) == ("fix", None, [])
+    answer = {"resolved": False, "comment": "It still picks the wrong column."}
+    first = http.post(f"/notices/{asked}/ack", json=answer)
+    assert (first.status_code, first.json()["resolved"]) == (200, False)
+    assert first.json()["acknowledged_at"] == read["acknowledged_at"]
+    assert http.post(f"/notices/{asked}/ack", json=answer).json() == first.json()
+    other = http.post(f"/notices/{asked}/ack", json={"resolved": True})
+    assert (other.status_code, other.json()["error"]["code"]) == (409, "answered_already")
+    row = NoticeRecipient.objects.get()
+    assert (row.resolved, row.answer) == (False, answer["comment"])
+    assert row.acknowledged_with == granted.key and row.answered_at is not None
+
+
+def test_what_is_wrong_with_an_answer_is_named(http: httpx.Client, sent: str, asked: str) -> None:
+    cases: list[tuple[str, object, int, str | None]] = [
+        (asked, {"resolved": "yes"}, 400, "resolved"),
+        (asked, {"comment": "but"}, 400, "resolved"),
+        (asked, {"resolved": True, "comment": 7}, 400, "comment"),
+        (asked, {"resolved": True, "comment": "a\0"}, 400, "comment"),
+        (asked, {"fixed": True}, 400, "fixed"),
+        (asked, [], 400, None),
+        (sent, {"resolved": True}, 400, "resolved"),
+    ]
+    for notice, body, status, param in cases:
+        reply = http.post(f"/notices/{notice}/ack", json=body)
+        assert (reply.status_code, reply.json()["error"]["param"]) == (status, param), body
+    assert not NoticeRecipient.objects.filter(answered_at__isnull=False).exists()
