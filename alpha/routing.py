@@ -229,6 +229,16 @@ def codenames_of(table: Table, key: KeyEntry, now: datetime) -> list[CodenameEnt
     return found
 
 
+def deployments_of(table: Table) -> frozenset[UUID]:
+    """Every deployment that a release of the table may be answered by."""
+    return frozenset(
+        place.id
+        for releases in table.releases.values()
+        for release in releases
+        for place in release.checkpoint.deployments
+    )
+
+
 def bucket_of(unit: str, release: ReleaseEntry) -> int:
     """Where a unit stands among BUCKETS for this candidate; the same after every restart.
 
@@ -237,34 +247,6 @@ def bucket_of(unit: str, release: ReleaseEntry) -> int:
     salt = f"{release.stage_id.hex}/{release.size}/{release.checkpoint.id.hex}/{unit}"
     digest = hashlib.blake2b(salt.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") % BUCKETS
-
-
-def choose_deployment(checkpoint: CheckpointEntry, draw: int) -> DeploymentEntry:
-    """One of the checkpoint's deployments by weight; `draw` is any non-negative number.
-
-    A deployment of weight 0 is chosen only where all weigh nothing.
-    """
-    return _by_weight(checkpoint.deployments, draw)
-
-
-def choose_fallback(
-    checkpoint: CheckpointEntry, failed: DeploymentEntry, draw: int
-) -> DeploymentEntry | None:
-    """Another deployment of the same checkpoint, by weight; None when there is no other."""
-    others = tuple(place for place in checkpoint.deployments if place.id != failed.id)
-    return _by_weight(others, draw) if others else None
-
-
-def _by_weight(deployments: Sequence[DeploymentEntry], draw: int) -> DeploymentEntry:
-    total = sum(deployment.weight for deployment in deployments)
-    if total == 0:
-        return deployments[draw % len(deployments)]
-    point = draw % total
-    for deployment in deployments:
-        point -= deployment.weight
-        if point < 0:
-            return deployment
-    raise AssertionError("a draw below the total weight always meets a deployment")
 
 
 def _ended(entry: CodenameEntry, grants: Sequence[GrantEntry]) -> Denial:

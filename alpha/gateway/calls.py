@@ -14,7 +14,7 @@ from alpha.gateway.operation import Operation
 from alpha.gateway.parts import Parts
 from alpha.gateway.service import Service
 from alpha.gateway.wire import Call
-from alpha.routing import Denial, KeyEntry, Route, Table, choose_deployment, resolve, unit_of
+from alpha.routing import Denial, KeyEntry, Route, Table, resolve, unit_of
 from infra import clock
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ async def _begin(
     """The call's usage event, begun; what can't be metered is not served."""
     checkpoint = route.release.checkpoint
     # The low bits of a request id are random: each call draws its own deployment.
-    deployment = choose_deployment(checkpoint, call.request_id.int & 0xFFFFFFFF)
+    deployment = parts.resting.choose(checkpoint, call.request_id.int & 0xFFFFFFFF)
     try:
         return parts.ledger.begin(
             call.request_id, route, deployment, endpoint=operation.path, streamed=operation.stream

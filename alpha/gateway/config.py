@@ -46,6 +46,10 @@ class GatewayConfig:
     failed_keys_per_s: float = 1.0
     failed_keys_sources: int = 8192
 
+    # After so many failures in a row a deployment is asked last for so long.
+    rest_after: int = 3
+    rest_s: float = 10.0
+
     # Without Valkey each key may make this many more calls per worker until it is back.
     local_allowance: int = 30
     valkey_patience_s: float = 1.0

@@ -19,12 +19,13 @@ from alpha.gateway.limits import Limits, Spent
 from alpha.gateway.metering import Ledger
 from alpha.gateway.proxy import Upstreams
 from alpha.gateway.rates import limits_away
+from alpha.gateway.resting import Resting
 from alpha.gateway.scripts import OUT_OF_REACH
 from alpha.gateway.shipper import Shipper
 from alpha.gateway.table import TableKeeper
 from alpha.gateway.transcripts import Transcripts
 from alpha.gateway.under_way import CallsUnderWay
-from alpha.routing import GrantEntry, Table
+from alpha.routing import GrantEntry, Table, deployments_of
 
 log = logging.getLogger(__name__)
 CONNECT_S = 3
@@ -60,6 +61,7 @@ class Parts:
         self.journal = Journal(config.journal_dir, config.segment_bytes)
         self.ledger = Ledger(self.journal)
         self.upstreams = Upstreams(config)
+        self.resting = Resting(after=config.rest_after, rest_s=config.rest_s)
         self.hidden = HiddenPrompts(self.upstreams)
         self.limits = Limits(config, self._spent)
         self.shipper = Shipper(config, self.journal, self.pool, self._rescued)
@@ -103,6 +105,7 @@ class Parts:
     def _swapped(self, table: Table) -> None:
         self.under_way.look_again()
         self.hidden.measure_all(table)
+        self.resting.only(deployments_of(table))
         grants = [grant for held in table.grants.values() for grant in held]
         self.limits.grants_are(grants)
         self.in_background(self._seed(grants))

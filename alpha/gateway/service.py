@@ -24,7 +24,6 @@ from alpha.gateway.proxy import DONE, code_in
 from alpha.gateway.replies import Counted
 from alpha.gateway.transcripts import Told
 from alpha.gateway.wire import EVENT_STREAM, Call
-from alpha.routing import choose_fallback
 from alpha.states import UsageState
 
 CLIENT_CLOSED = 499
@@ -74,18 +73,26 @@ class Service:
                 raise
             # Another part of the random bits than the first choice was drawn by.
             draw = run.request_id.int >> 32 & 0x3FFFFFFF
-            other = choose_fallback(run.route.release.checkpoint, run.deployment, draw)
+            other = self._parts.resting.choose_other(
+                run.route.release.checkpoint, run.deployment, draw
+            )
             if other is None:
                 raise
             run.fall_back(other, f"{failed.failure.value}: {failed.problem}")
             await self._serve_once()
 
     async def _serve_once(self) -> None:
-        await (self._stream() if self._operation.stream else self._whole())
+        try:
+            await (self._stream() if self._operation.stream else self._whole())
+        except UpstreamFailed as failed:
+            if not self._started:
+                self._parts.resting.failed(self._run.deployment.id, failed)
+            raise
 
     async def _whole(self) -> None:
         operation, to = self._operation, self._run.deployment
         upstream = await self._parts.upstreams.complete(to, operation.path, self._composed())
+        self._parts.resting.answered(to.id)
         self._run.saw_token()
         operation.count(upstream)
         hidden = await self._hidden()
@@ -137,6 +144,7 @@ class Service:
     async def _send(self, out: bytes) -> None:
         if not self._started:
             self._started = True
+            self._parts.resting.answered(self._run.deployment.id)
             await self._call.start(200, EVENT_STREAM)
         await self._call.write(out, more=True)
 

@@ -18,7 +18,7 @@ from alpha.gateway.metering import Run
 from alpha.gateway.parts import Parts
 from alpha.gateway.service import Service
 from alpha.gateway.wire import Call, Headers
-from alpha.routing import Denial, KeyEntry, Route, Table, choose_deployment, resolve
+from alpha.routing import Denial, KeyEntry, Route, Table, resolve
 from infra import clock
 from releases.states import Arm, ReleaseState
 
@@ -91,7 +91,7 @@ class Half:
     def begin(self, parts: Parts) -> Run:
         """Begin its usage event; OSError when the journal can't be written."""
         checkpoint = self.route.release.checkpoint
-        deployment = choose_deployment(checkpoint, self.answer.request_id.int & 0xFFFFFFFF)
+        deployment = parts.resting.choose(checkpoint, self.answer.request_id.int & 0xFFFFFFFF)
         return parts.ledger.begin(
             self.answer.request_id, self.route, deployment, endpoint=ENDPOINT, streamed=False
         )

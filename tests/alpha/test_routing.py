@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 
+from alpha.placing import choose_deployment, choose_fallback
 from alpha.routing import (
     CheckpointEntry,
     CodenameEntry,
@@ -22,8 +23,6 @@ from alpha.routing import (
     ReleaseEntry,
     Route,
     Table,
-    choose_deployment,
-    choose_fallback,
     codenames_of,
     is_usable,
     may_come_from,
