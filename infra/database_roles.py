@@ -25,6 +25,8 @@ WRITTEN_ONCE = frozenset(
         "ramp_approval",
         "freeze_waiver",
         "promotion_set",
+        "forecast",
+        "forecast_observation",
         "traffic_stay",
         "traffic_batch",
         "traffic_arm",

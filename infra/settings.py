@@ -263,6 +263,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(seconds=60),
         "options": {"expires": 55},
     },
+    "releases.observe_forecasts": {
+        "task": "releases.observe_forecasts",
+        "schedule": timedelta(minutes=5),
+        "options": {"expires": 240},
+    },
     "alpha.close_batches": {"task": "alpha.close_batches", "schedule": timedelta(seconds=3)},
     "alpha.sweep": {"task": "alpha.sweep", "schedule": timedelta(seconds=30)},
     "evals.sweep": {
@@ -300,6 +305,9 @@ EVIDENCE_SOURCES = [
     # The first source that knows a kind answers: these kinds have no other yet.
     "releases.evidence.NothingYet",
 ]
+
+# Who predicts what a stage will see, and observes it there afterwards: each path names a class.
+FORECAST_SOURCES = ["alpha.forecasts.TrafficForecasts"]
 
 # Who knows the names in pipeline files, and what gates can settle: each path names a class.
 POLICY_SOURCES = [

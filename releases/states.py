@@ -96,6 +96,28 @@ class Watch(StrEnum):
     INVALID = "invalid"
 
 
+class ForecastKind(StrEnum):
+    """What a promotion predicts of the stage that it leads to; each is a share of 1."""
+
+    FAILURE_MODE = "failure_mode"
+    """Conversations in which one failure mode shows, from replayed conversations."""
+    ERROR_RATE = "error_rate"
+    """Units with a failed call, from live traffic of the stages before."""
+    FEEDBACK_RATE = "feedback_rate"
+    """Units with a thumbs-down, from live traffic of the stages before."""
+    WIN_RATE = "win_rate"
+    """The win score of blind votes, a tie counting half."""
+
+
+FORECAST_BY_GATE: dict[str, ForecastKind] = {
+    "replay": ForecastKind.FAILURE_MODE,
+    "error_rate": ForecastKind.ERROR_RATE,
+    "feedback_rate": ForecastKind.FEEDBACK_RATE,
+    "preference": ForecastKind.WIN_RATE,
+}
+"""The kind of forecast that rests on the same evidence as a gate."""
+
+
 class Block(StrEnum):
     """What stops a forward move whatever the gates say; none of them stops a way back."""
 

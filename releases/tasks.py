@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from releases.services.forecasts import observe_due
 from releases.services.guardrails import count_exposed, something_moves, watch_guardrails
 from releases.services.identities import confirm_identities as confirm
 from releases.services.promotions import advance_promotions
@@ -29,3 +30,9 @@ def watch() -> None:
 def confirm_identities() -> None:
     """Ask upstreams of live releases again who they are; it may wait for slow ones."""
     confirm()
+
+
+@shared_task(name="releases.observe_forecasts")
+def observe_forecasts() -> None:
+    """Put what stages showed beside what promotions predicted."""
+    observe_due()

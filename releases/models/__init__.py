@@ -2,6 +2,7 @@
 
 from releases.models.checkpoints import Checkpoint, Deployment, Family, Price
 from releases.models.controls import FollowUp, Freeze, FreezeWaiver, LineStop, Rejection
+from releases.models.forecasts import Forecast, ForecastObservation
 from releases.models.pipelines import Codename, Pipeline, PipelineVersion, Stage
 from releases.models.promotions import (
     Answer,
@@ -26,6 +27,8 @@ __all__ = [
     "Evaluation",
     "Family",
     "FollowUp",
+    "Forecast",
+    "ForecastObservation",
     "Freeze",
     "FreezeWaiver",
     "GateOutcome",

@@ -170,6 +170,24 @@ METHODS: dict[str, Method] = {
     "borrowed_delta": _method(
         "judged.borrowed_delta", _BORROWED, "est lo hi se", "cluster confidence"
     ),
+    "failure_rate": _method(
+        "failure_rates.failure_rate",
+        "failures",
+        "rate lo hi n n_clusters method blind_below",
+        "cluster confidence",
+    ),
+    "grouped_failure_rate": _method(
+        "failure_rates.grouped_failure_rate",
+        "events sizes",
+        "rate lo hi n n_clusters method blind_below",
+        "confidence",
+    ),
+    "match_forecast": _method(
+        "forecasts.match_forecast",
+        "predicted observed n_predicted n_observed",
+        "agrees inside factor",
+    ),
+    "forecast_ledger": _method("forecasts.forecast_ledger", "rows", "kinds", "confidence"),
     "feedback_rate": _method(
         "feedback.feedback_rate", "count requests", "rate lo hi", "confidence"
     ),

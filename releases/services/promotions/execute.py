@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from uuid import UUID
 
 from django.db import transaction
 
@@ -10,6 +11,7 @@ from infra import audit, clock
 from infra.actors import Actor, system
 from infra.errors import PromotionBlocked, Reason
 from infra.roles import Role
+from releases.services.forecast_sources import Predicted
 from releases.models import Promotion, Release
 from releases.selectors.promotions import (
     OPEN,
@@ -19,6 +21,7 @@ from releases.selectors.promotions import (
     promotion_with_id,
 )
 from releases.services.follow_ups import open_follow_up
+from releases.services.forecasts import keep_forecasts, predictions_of
 from releases.services.line import take_the_line
 from releases.services.promotions.evaluate import (
     Gathered,
@@ -65,6 +68,7 @@ def execute_promotion(*, actor: Actor, promotion: Promotion) -> Release:
 def _executed(actor: Actor, promotion: Promotion) -> Release | None:
     for _ in range(_ATTEMPTS):
         gathered = [gather(member, fresh=True) for member in members(promotion)]
+        predicted = _predicted(promotion)
         with transaction.atomic():
             _lock_all(promotion)
             is_settled = all(_is_settled(actor, member) for member in gathered)
@@ -72,13 +76,19 @@ def _executed(actor: Actor, promotion: Promotion) -> Release | None:
             if rows and all(row.state == PromotionState.APPROVED for row in rows):
                 if _gave_way(actor, rows):
                     return None
-                released = {row.pk: _promote(actor, row) for row in rows}
+                released = {row.pk: _promote(actor, row, predicted[row.pk]) for row in rows}
                 for row in rows:
                     _supersede(actor, row)
                 return released[promotion.pk]
         if is_settled:
             return Release.objects.filter(promotion=promotion.pk).first()
     raise moved_meanwhile(promotion)
+
+
+def _predicted(promotion: Promotion) -> Mapping[UUID, Sequence[Predicted]]:
+    """What the evidence of each of them predicts for the stage."""
+    now = clock.now()
+    return {member.pk: predictions_of(member, now) for member in members(promotion)}
 
 
 def _is_settled(actor: Actor, gathered: Gathered) -> bool:
@@ -101,7 +111,7 @@ def _lock_all(promotion: Promotion) -> None:
     list(rivals.select_for_update(no_key=True))
 
 
-def _promote(actor: Actor, row: Promotion) -> Release:
+def _promote(actor: Actor, row: Promotion, predicted: Sequence[Predicted]) -> Release:
     now = clock.now()
     decision, before = decision_of(row), snapshot(row)
     move(row, PromotionState.PROMOTED, now, "Every gate, approval and hold admitted it.")
@@ -109,6 +119,7 @@ def _promote(actor: Actor, row: Promotion) -> Release:
     if row.hotfix:
         open_follow_up(actor=actor, promotion=row, now=now)
     kept = record_decision(row, decision, now)
+    forecasts = keep_forecasts(row, predicted, now)
     audit.record(
         actor=actor,
         action="promotion.promoted",
@@ -119,6 +130,7 @@ def _promote(actor: Actor, row: Promotion) -> Release:
             "release": str(release.pk),
             "decision": str(kept.pk),
             "decision_hash": kept.document_hash,
+            "forecasts": len(forecasts),
         },
         evidence_hash=decision.evidence_hash,
     )
