@@ -96,22 +96,22 @@ class TrafficForecasts:
         )
         settled = now - SETTLES
         found = _counts(stay & Q(batch__closed_at__lte=settled), now)
-        if found.since is None or found.until is None or found.n < _needed(release, settled):
+        since, until = found.since, found.until
+        if since is None or until is None or found.n < _needed(release, settled):
             return {}
-        return {row.pk: _seen(found, ForecastKind(row.kind)) for row in forecasts}
+        return {row.pk: _seen(found, ForecastKind(row.kind), since, until) for row in forecasts}
 
 
-def _seen(found: _Counts, kind: ForecastKind) -> Seen:
+def _seen(found: _Counts, kind: ForecastKind, since: datetime, until: datetime) -> Seen:
     column, what = EVENTS[kind]
     rate = found.rate(column)
-    assert found.since is not None and found.until is not None
     return Seen(
         observed=rate.rate,
         lo=rate.lo,
         hi=rate.hi,
         n=rate.n,
-        since=found.since,
-        until=found.until,
+        since=since,
+        until=until,
         basis=f"{what} in the stage itself, {_of(found)}",
     )
 

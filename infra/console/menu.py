@@ -16,6 +16,7 @@ PAGES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Promotions", "rule", "console-promotions"),
             ("Stop the line", "front_hand", "console-line"),
             ("Checkpoints", "deployed_code", "console-checkpoints"),
+            ("Forecasts", "target", "console-forecasts"),
         ),
     ),
     (

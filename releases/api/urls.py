@@ -7,6 +7,7 @@ from releases.api import (
     checkpoints,
     decisions,
     deployments,
+    forecasts,
     freezes,
     line,
     pipelines,
@@ -28,6 +29,7 @@ urlpatterns = [
     *decisions.urlpatterns,
     *line.urlpatterns,
     *freezes.urlpatterns,
+    *forecasts.urlpatterns,
     *sets.urlpatterns,
     *simulation.urlpatterns,
 ]

@@ -29,6 +29,7 @@ from releases.ramps import WHOLE, first_share
 from releases.replay.method_inputs import LIVE_KINDS
 from releases.selectors import controls
 from releases.selectors import promotions as reads
+from releases.selectors.forecasts import doubted_gates, forecasts_of
 from releases.selectors.freezes import freeze_with_id, freezes_on
 from releases.selectors.ramps import RampView, ramp_views
 from releases.services import freezes, holds
@@ -53,6 +54,8 @@ class GateLine:
     row: GateOutcome | None
     may_waive: bool
     may_answer: bool
+    doubt: str = ""
+    """Why forecasts from this kind of evidence deserve care; it changes no outcome."""
 
     @property
     def clears(self) -> str:
@@ -135,6 +138,7 @@ class PromotionPage(Page):
             "incumbent": self._incumbent(),
             "first_share": first_share(self.promotion.policy),
             "ramp": self._ramp(),
+            "forecasts": list(forecasts_of(self.promotion)),
             **self._controls(),
         }
 
@@ -145,6 +149,7 @@ class PromotionPage(Page):
         if detail.evaluation is not None:
             rows = {row.gate_id: row for row in detail.evaluation.outcomes.all()}
         may_waive = is_open and self.actor.may(Role.RELEASE_MANAGER)
+        doubted = doubted_gates()
         return [
             GateLine(
                 reason=reason,
@@ -154,6 +159,7 @@ class PromotionPage(Page):
                 and reason.gate_id in rows
                 and reason.kind not in NEVER_WAIVED,
                 may_answer=is_open and reason.human and queries.is_asked(self.actor, reason),
+                doubt=doubted.get(reason.kind, ""),
             )
             for reason in detail.decision.gates
         ]

@@ -6,6 +6,7 @@ from django.urls import URLPattern, path
 
 from releases.console.board import BoardPage, PromotionsPage
 from releases.console.checkpoints import CheckpointPage, CheckpointsPage
+from releases.console.forecasts import ForecastsPage
 from releases.console.line import LinePage
 from releases.console.promotion import PromotionPage
 from releases.console.simulate import SimulatePage
@@ -15,6 +16,7 @@ urlpatterns: list[URLPattern] = [
     path("board/", BoardPage.as_view(), name="console-board"),
     path("checkpoints/", CheckpointsPage.as_view(), name="console-checkpoints"),
     path("checkpoints/<uuid:checkpoint_id>/", CheckpointPage.as_view(), name="console-checkpoint"),
+    path("forecasts/", ForecastsPage.as_view(), name="console-forecasts"),
     path("line/", LinePage.as_view(), name="console-line"),
     path("promotions/", PromotionsPage.as_view(), name="console-promotions"),
     path("promotions/<uuid:promotion_id>/", PromotionPage.as_view(), name="console-promotion"),

@@ -8,76 +8,192 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('releases', '0007_deployments_are_asked_again'),
+        ("releases", "0007_deployments_are_asked_again"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Forecast',
+            name="Forecast",
             fields=[
-                ('id', models.UUIDField(default=infra.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('failure_mode', 'failure_mode'), ('error_rate', 'error_rate'), ('feedback_rate', 'feedback_rate'), ('win_rate', 'win_rate')], max_length=20)),
-                ('name', models.CharField(blank=True, help_text='Which failure mode; else empty.', max_length=200)),
-                ('predicted', models.FloatField(help_text='A share of 1.')),
-                ('lo', models.FloatField(help_text='Lower end of the 95% interval.')),
-                ('hi', models.FloatField()),
-                ('n', models.PositiveBigIntegerField(help_text='Conversations, units or votes behind it.')),
-                ('basis', models.TextField(help_text='Where the number comes from, for a person.')),
-                ('inputs', models.JSONField(default=dict, help_text='What the source needs to observe the same.')),
-                ('predicted_at', models.DateTimeField()),
-                ('promotion', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='forecasts', to='releases.promotion')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=infra.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("failure_mode", "failure_mode"),
+                            ("error_rate", "error_rate"),
+                            ("feedback_rate", "feedback_rate"),
+                            ("win_rate", "win_rate"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "name",
+                    models.CharField(
+                        blank=True, help_text="Which failure mode; else empty.", max_length=200
+                    ),
+                ),
+                ("predicted", models.FloatField(help_text="A share of 1.")),
+                ("lo", models.FloatField(help_text="Lower end of the 95% interval.")),
+                ("hi", models.FloatField()),
+                (
+                    "n",
+                    models.PositiveBigIntegerField(
+                        help_text="Conversations, units or votes behind it."
+                    ),
+                ),
+                ("basis", models.TextField(help_text="Where the number comes from, for a person.")),
+                (
+                    "inputs",
+                    models.JSONField(
+                        default=dict, help_text="What the source needs to observe the same."
+                    ),
+                ),
+                ("predicted_at", models.DateTimeField()),
+                (
+                    "promotion",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="forecasts",
+                        to="releases.promotion",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'forecast',
-                'ordering': ['-predicted_at', 'kind', 'name'],
+                "db_table": "forecast",
+                "ordering": ["-predicted_at", "kind", "name"],
             },
         ),
         migrations.CreateModel(
-            name='ForecastObservation',
+            name="ForecastObservation",
             fields=[
-                ('forecast', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='observation', serialize=False, to='releases.forecast')),
-                ('observed', models.FloatField(help_text='A share of 1.')),
-                ('lo', models.FloatField(help_text='Lower end of its own 95% interval.')),
-                ('hi', models.FloatField()),
-                ('n', models.PositiveBigIntegerField()),
-                ('since', models.DateTimeField()),
-                ('until', models.DateTimeField()),
-                ('basis', models.TextField()),
-                ('agrees', models.BooleanField(help_text='Both intervals together leave no difference.')),
-                ('inside', models.BooleanField(help_text='Inside the predicted interval itself.')),
-                ('factor', models.FloatField(help_text='How many times too high or too low; 1 is exact.')),
-                ('observed_at', models.DateTimeField()),
+                (
+                    "forecast",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        primary_key=True,
+                        related_name="observation",
+                        serialize=False,
+                        to="releases.forecast",
+                    ),
+                ),
+                ("observed", models.FloatField(help_text="A share of 1.")),
+                ("lo", models.FloatField(help_text="Lower end of its own 95% interval.")),
+                ("hi", models.FloatField()),
+                ("n", models.PositiveBigIntegerField()),
+                ("since", models.DateTimeField()),
+                ("until", models.DateTimeField()),
+                ("basis", models.TextField()),
+                (
+                    "agrees",
+                    models.BooleanField(help_text="Both intervals together leave no difference."),
+                ),
+                ("inside", models.BooleanField(help_text="Inside the predicted interval itself.")),
+                (
+                    "factor",
+                    models.FloatField(help_text="How many times too high or too low; 1 is exact."),
+                ),
+                ("observed_at", models.DateTimeField()),
             ],
             options={
-                'db_table': 'forecast_observation',
-                'ordering': ['-observed_at'],
-                'constraints': [models.CheckConstraint(condition=models.Q(('lo__gte', 0), ('hi__lte', 1), ('observed__gte', models.F('lo')), ('observed__lte', models.F('hi'))), name='forecast_observation_interval', violation_error_message='An observation lies inside its interval, within 0..1.')],
+                "db_table": "forecast_observation",
+                "ordering": ["-observed_at"],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("lo__gte", 0),
+                            ("hi__lte", 1),
+                            ("observed__gte", models.F("lo")),
+                            ("observed__lte", models.F("hi")),
+                        ),
+                        name="forecast_observation_interval",
+                        violation_error_message="An observation lies inside its interval, within 0..1.",
+                    )
+                ],
             },
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='forecastobservation',
-            trigger=pgtrigger.compiler.Trigger(name='forecast_observation_no_update', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;", hash='480333f9d7313adb156a9f9bbc164a1fce56ab6a', operation='UPDATE', pgid='pgtrigger_forecast_observation_no_update_a2a30', table='forecast_observation', when='BEFORE')),
+            model_name="forecastobservation",
+            trigger=pgtrigger.compiler.Trigger(
+                name="forecast_observation_no_update",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;",
+                    hash="480333f9d7313adb156a9f9bbc164a1fce56ab6a",
+                    operation="UPDATE",
+                    pgid="pgtrigger_forecast_observation_no_update_a2a30",
+                    table="forecast_observation",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='forecastobservation',
-            trigger=pgtrigger.compiler.Trigger(name='forecast_observation_no_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='4923f3b2559f8d61ac243c75069761d342b59c2f', operation='DELETE', pgid='pgtrigger_forecast_observation_no_delete_b39bf', table='forecast_observation', when='BEFORE')),
+            model_name="forecastobservation",
+            trigger=pgtrigger.compiler.Trigger(
+                name="forecast_observation_no_delete",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;",
+                    hash="4923f3b2559f8d61ac243c75069761d342b59c2f",
+                    operation="DELETE",
+                    pgid="pgtrigger_forecast_observation_no_delete_b39bf",
+                    table="forecast_observation",
+                    when="BEFORE",
+                ),
+            ),
         ),
         migrations.AddConstraint(
-            model_name='forecast',
-            constraint=models.UniqueConstraint(fields=('promotion', 'kind', 'name'), name='forecast_once', violation_error_message='This promotion has that forecast already.'),
+            model_name="forecast",
+            constraint=models.UniqueConstraint(
+                fields=("promotion", "kind", "name"),
+                name="forecast_once",
+                violation_error_message="This promotion has that forecast already.",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='forecast',
-            constraint=models.CheckConstraint(condition=models.Q(('lo__gte', 0), ('hi__lte', 1), ('predicted__gte', models.F('lo')), ('predicted__lte', models.F('hi'))), name='forecast_interval', violation_error_message='A forecast lies inside its interval, within 0..1.'),
+            model_name="forecast",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("lo__gte", 0),
+                    ("hi__lte", 1),
+                    ("predicted__gte", models.F("lo")),
+                    ("predicted__lte", models.F("hi")),
+                ),
+                name="forecast_interval",
+                violation_error_message="A forecast lies inside its interval, within 0..1.",
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='forecast',
-            trigger=pgtrigger.compiler.Trigger(name='forecast_no_update', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;", hash='a46bbcdaa6ec4775ab6253ab19121e243e492cfe', operation='UPDATE', pgid='pgtrigger_forecast_no_update_044b1', table='forecast', when='BEFORE')),
+            model_name="forecast",
+            trigger=pgtrigger.compiler.Trigger(
+                name="forecast_no_update",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;",
+                    hash="a46bbcdaa6ec4775ab6253ab19121e243e492cfe",
+                    operation="UPDATE",
+                    pgid="pgtrigger_forecast_no_update_044b1",
+                    table="forecast",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='forecast',
-            trigger=pgtrigger.compiler.Trigger(name='forecast_no_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='0fef154791c055eb013f8760b18f7100bc927e40', operation='DELETE', pgid='pgtrigger_forecast_no_delete_9ec5c', table='forecast', when='BEFORE')),
+            model_name="forecast",
+            trigger=pgtrigger.compiler.Trigger(
+                name="forecast_no_delete",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;",
+                    hash="0fef154791c055eb013f8760b18f7100bc927e40",
+                    operation="DELETE",
+                    pgid="pgtrigger_forecast_no_delete_9ec5c",
+                    table="forecast",
+                    when="BEFORE",
+                ),
+            ),
         ),
     ]

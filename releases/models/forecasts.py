@@ -14,7 +14,7 @@ _IN_ORDER = Q(lo__gte=0) & Q(hi__lte=1)
 
 
 class Forecast(models.Model):
-    """One number that the evidence predicts for the stage, as it was when the promotion executed."""
+    """One number that the evidence predicted for the stage when the promotion executed."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     promotion = models.ForeignKey(Promotion, on_delete=models.PROTECT, related_name="forecasts")

@@ -13,10 +13,10 @@ from django.db import DatabaseError, transaction
 from infra import audit, clock
 from infra.actors import system
 from infra.errors import DomainError
-from releases.services.forecast_sources import ForecastSource, Predicted, Seen, sources
 from releases.models import Forecast, ForecastObservation, Promotion, Release
 from releases.selectors.forecasts import unobserved
 from releases.services.beats import alone
+from releases.services.forecast_sources import ForecastSource, Predicted, Seen, sources
 
 log = logging.getLogger(__name__)
 _LOCK = 0x511B0A76

@@ -146,10 +146,11 @@ def _score(kind: str, rows: Sequence[Mapping[str, Any]], level: float) -> KindSc
 def _sentence(
     n_agree: int, n_promotions: int, most: float, least: float, factor: float, n: int
 ) -> str:
+    range_of = f"{100 * (1 - most):.3g}..{100 * (1 - least):.3g}%"
     seen = (
         f"{n_agree} of {n} forecasts held over {n_promotions} "
-        f"promotion{'' if n_promotions == 1 else 's'} ({100 * (1 - most):.3g}..{100 * (1 - least):.3g}%"
-        f", {100 * NOMINAL:.0f}% promised), off by {factor:.2g}x in the middle"
+        f"promotion{'' if n_promotions == 1 else 's'} ({range_of}, "
+        f"{100 * NOMINAL:.0f}% promised), off by {factor:.2g}x in the middle"
     )
     if n_promotions < MIN_PROMOTIONS:
         return f"{seen}: too few promotions to judge, {MIN_PROMOTIONS} are needed."

@@ -100,6 +100,7 @@ def pages_of(world: World) -> dict[str, str]:
         "brief": reverse("admin:index"),
         "board": reverse("console-board"),
         "promotions": reverse("console-promotions"),
+        "forecasts": reverse("console-forecasts"),
         "line": reverse("console-line"),
         "promotion": reverse("console-promotion", args=[world.waiting.pk]),
         "checkpoints": reverse("console-checkpoints"),

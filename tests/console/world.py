@@ -28,7 +28,15 @@ from infra.ids import uuid7
 from infra.models import User, WebhookAttempt
 from infra.roles import Role
 from releases.gates.severity import Severity
-from releases.models import Checkpoint, Codename, Promotion, Release, Stage
+from releases.models import (
+    Checkpoint,
+    Codename,
+    Forecast,
+    ForecastObservation,
+    Promotion,
+    Release,
+    Stage,
+)
 from releases.services import holds
 from tests import builders
 from tests.alpha.builders import month_of
@@ -98,6 +106,7 @@ def build(folder: Path) -> World:
     _judge(cast, new)
     _webhooks(cast, folder)
     upload = _uploads(superuser, new.checkpoint)
+    _forecasts(waiting)
     health.measure_due()
     return World(
         cast=cast,
@@ -121,6 +130,22 @@ def build(folder: Path) -> World:
         login=superuser,
         upload=upload,
     )
+
+
+def _forecasts(waiting: Promotion) -> None:
+    """What was predicted: one that came true, one that did not, one that nobody knows yet."""
+    now = clock.now()
+    for name, observed in (("held", 0.025), ("missed", 0.2), (f"waits {CANARY}", None)):
+        row = Forecast.objects.create(
+            promotion=waiting, kind="failure_mode", name=name, predicted=0.02, lo=0.01, hi=0.04,
+            n=400, basis=f"replayed conversations {CANARY}", predicted_at=now,
+        )  # fmt: skip
+        if observed is not None:
+            ForecastObservation.objects.create(
+                forecast=row, observed=observed, lo=observed / 2, hi=2 * observed, n=600,
+                since=now, until=now, basis="seen", agrees=observed < 0.1, inside=observed < 0.04,
+                factor=observed / 0.02, observed_at=now,
+            )  # fmt: skip
 
 
 def _run_set(baseline: Checkpoint, run: Run, name: str) -> RunSet:

@@ -11,7 +11,6 @@ from infra import audit, clock
 from infra.actors import Actor, system
 from infra.errors import PromotionBlocked, Reason
 from infra.roles import Role
-from releases.services.forecast_sources import Predicted
 from releases.models import Promotion, Release
 from releases.selectors.promotions import (
     OPEN,
@@ -21,6 +20,7 @@ from releases.selectors.promotions import (
     promotion_with_id,
 )
 from releases.services.follow_ups import open_follow_up
+from releases.services.forecast_sources import Predicted
 from releases.services.forecasts import keep_forecasts, predictions_of
 from releases.services.line import take_the_line
 from releases.services.promotions.evaluate import (

@@ -114,7 +114,7 @@
     var told = JSON.parse(canvas.dataset.chart);
     var isTrend = told.kind === "trend", range = ends(told);
     var text = colour("--sw-quiet"), grid = { color: colour("--sw-line") };
-    var xTitle = isTrend ? "Day the checkpoint was registered" : "Cost of 1,000 calls";
+    var xTitle = told.x || (isTrend ? "Day the checkpoint was registered" : "Cost of 1,000 calls");
     new window.Chart(canvas, {
       type: "scatter",
       data: { datasets: seriesOf(told) },
@@ -132,7 +132,7 @@
             ),
           },
           y: {
-            grid: grid, title: { display: true, color: text, text: "Score, %" }, ticks: { color: text },
+            grid: grid, title: { display: true, color: text, text: told.y || "Score, %" }, ticks: { color: text },
             suggestedMin: range.low, suggestedMax: range.high,
           },
         },
