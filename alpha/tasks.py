@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from alpha.services import batches, feedback, reconfirmations, retention, upkeep
+from alpha.services import (
+    batches,
+    feedback,
+    preferences,
+    reconfirmations,
+    retention,
+    upkeep,
+)
 from infra import clock
 
 
@@ -12,12 +19,13 @@ from infra import clock
 def sweep() -> None:
     """Bind feedback to landed calls, ask reporters and take their answers, erase expired text.
 
-    Makes the next months' partitions too.
+    Ends blind comparisons that nobody votes on, and makes the next months' partitions too.
     """
     feedback.bind_waiting()
     reconfirmations.ask_reporters()
     reconfirmations.take_answers()
     retention.erase_expired_transcripts()
+    preferences.void_abandoned()
     upkeep.ensure_partitions()
 
 

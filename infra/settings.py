@@ -302,6 +302,7 @@ EVIDENCE_SOURCES = [
     "releases.evidence.AnswerEvidence",
     "evals.evidence.EvalEvidence",
     "alpha.evidence.LiveEvidence",
+    "alpha.preference_evidence.PreferenceEvidence",
     # The first source that knows a kind answers: these kinds have no other yet.
     "releases.evidence.NothingYet",
 ]

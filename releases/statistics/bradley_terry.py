@@ -25,12 +25,19 @@ class Ratings:
     """Standard errors of all but the first."""
     style: tuple[float, ...]
     """Coefficients of the style differences, each per root mean square; empty without style."""
+    style_se: tuple[float, ...]
+    """Their standard errors, by the same sandwich."""
     elo: tuple[float, ...]
     """The ratings in Elo points."""
     covariance: tuple[tuple[float, ...], ...]
     """Sandwich covariance of the ratings, the baseline's row and column being 0."""
     n_clusters: int
     """Clusters of the sandwich; the votes when none are named."""
+
+    def style_effect(self, at: int, confidence: float = 0.95) -> tuple[float, float, float]:
+        """Return a style's coefficient with its t interval: estimate, lo, hi."""
+        half = float(stats.t.ppf((1 + confidence) / 2, self.n_clusters - 1)) * self.style_se[at]
+        return self.style[at], self.style[at] - half, self.style[at] + half
 
     def contrast(self, a: int, b: int, confidence: float = 0.95) -> tuple[float, float, float]:
         """Return rating a minus rating b with its t interval: estimate, lo, hi."""
@@ -83,6 +90,7 @@ def _ratings(beta: Floats, covariance: Floats, size: int, n_clusters: int) -> Ra
         theta=tuple(theta.tolist()),
         se=tuple(np.sqrt(np.diag(padded)[1:]).tolist()),
         style=tuple(beta[size - 1 :].tolist()),
+        style_se=tuple(np.sqrt(np.diag(covariance)[size - 1 :]).tolist()),
         elo=tuple((theta * 400 / math.log(10)).tolist()),
         covariance=tuple(tuple(row) for row in padded.tolist()),
         n_clusters=n_clusters,

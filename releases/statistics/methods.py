@@ -131,7 +131,9 @@ METHODS: dict[str, Method] = {
     ),
     "margin_odds": _method("margins.margin_odds", "p_ref points ratio", "from_points from_ratio"),
     "traffic_split": _method("traffic.traffic_split", "counts expected_share", "p"),
-    "win_score": _method("preferences.win_score", "y", "score lo hi", "rater prompt"),
+    "win_score": _method(
+        "preferences.win_score", "y", "score lo hi", "rater prompt margin confidence"
+    ),
     "bradley_terry": _method(
         "bradley_terry.bradley_terry",
         "i j y n_models",

@@ -492,7 +492,6 @@ def test_a_source_that_can_not_be_loaded_is_an_error_that_says_so(
 @pytest.mark.parametrize(
     "gate",
     [
-        {"id": "taste", "kind": "preference", "baseline": {"stage": "closed-alpha"}},
         {"id": "rerun", "kind": "replay", "at_most": 0.01},
     ],
 )
