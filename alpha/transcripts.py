@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +15,9 @@ from alpha import sealing
 from alpha.models import Transcript
 from infra import clock
 from infra.errors import NotFound
-from infra.storage import ObjectMissing, object_store
+from infra.storage import ObjectMissing, ObjectStore, object_store
+
+READS_AT_ONCE = 8
 
 
 def read_transcript(request_id: UUID) -> dict[str, Any]:
@@ -37,3 +42,55 @@ def read_transcript(request_id: UUID) -> dict[str, Any]:
     except ObjectMissing:
         raise NotFound("no_transcript", f"The text of call {request_id} was erased.") from None
     return orjson.loads(sealing.unseal(key, request_id, sealed))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What is kept of many calls, as read_transcript gives it; calls without text are absent."""
+
+    texts: dict[UUID, dict[str, Any]]
+    damaged: frozenset[UUID]
+    """Calls whose stored bytes were changed."""
+
+
+def read_transcripts(request_ids: Collection[UUID]) -> Kept:
+    """As read_transcript for many calls: one query, and several reads of the store at once."""
+    rows = Transcript.objects.filter(
+        request_id__in=request_ids,
+        expires_at__gt=clock.now(),
+        data_key__wrapped_key__isnull=False,
+    ).select_related("data_key")
+    found, store = list(rows), object_store()
+    slices = [found[start::READS_AT_ONCE] for start in range(min(READS_AT_ONCE, len(found)))]
+    with ThreadPoolExecutor(READS_AT_ONCE) as pool:
+        sealed = dict(pair for part in pool.map(_bodies(store), slices) for pair in part)
+    keys = {
+        row.data_key_id: sealing.unwrap(
+            settings.TRANSCRIPT_KEY, row.partner_id, bytes(row.data_key.wrapped_key or b"")
+        )
+        for row in {row.data_key_id: row for row in found}.values()
+    }
+    texts, damaged = {}, set()
+    for row in found:
+        if row.request_id not in sealed:
+            continue
+        try:
+            text = sealing.unseal(keys[row.data_key_id], row.request_id, sealed[row.request_id])
+        except sealing.Unreadable:
+            damaged.add(row.request_id)
+        else:
+            texts[row.request_id] = orjson.loads(text)
+    return Kept(texts=texts, damaged=frozenset(damaged))
+
+
+def _bodies(store: ObjectStore) -> Callable[[Sequence[Transcript]], list[tuple[UUID, bytes]]]:
+    def read(rows: Iterable[Transcript]) -> list[tuple[UUID, bytes]]:
+        bodies = []
+        for row in rows:
+            try:
+                bodies.append((row.request_id, store.get(row.object_key)))
+            except ObjectMissing:
+                continue
+        return bodies
+
+    return read

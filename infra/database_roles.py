@@ -48,6 +48,8 @@ WRITTEN_ONCE = frozenset(
         "judge_verdict",
         "calibration",
         "run_set_report",
+        "training_export",
+        "training_row",
         "webhook_attempt",
     }
 )

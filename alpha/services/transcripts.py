@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
+from uuid import UUID
 
 from alpha.models import Feedback
 from alpha.sealing import Unreadable
-from alpha.transcripts import read_transcript
+from alpha.transcripts import Kept, read_transcript, read_transcripts
 from infra.actors import Actor
 from infra.errors import DomainError, NotFound
 from infra.roles import Role
@@ -34,3 +36,9 @@ def conversation_of(*, actor: Actor, feedback: Feedback) -> dict[str, Any] | Non
     except Unreadable as error:
         message = f"The kept text of call {feedback.request_id} was changed and can't be read."
         raise DomainError("transcript_damaged", message) from error
+
+
+def texts_of(*, actor: Actor, request_ids: Collection[UUID]) -> Kept:
+    """As conversation_of for many calls at once. NotPermitted for others."""
+    actor.must("read partners' conversations", *READERS)
+    return read_transcripts(request_ids)

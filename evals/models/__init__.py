@@ -13,6 +13,7 @@ from evals.models.pace import PaceChange
 from evals.models.run_sets import RunSet, RunSetReport
 from evals.models.runs import Comparison, EarlyStop, Metric, Result, Run, RunScores, Shard
 from evals.models.suites import Case, Suite, SuiteVersion
+from evals.models.training import TrainingExport, TrainingRow
 from evals.models.uploads import Upload
 
 __all__ = [
@@ -38,5 +39,7 @@ __all__ = [
     "Suite",
     "SuiteHealth",
     "SuiteVersion",
+    "TrainingExport",
+    "TrainingRow",
     "Upload",
 ]

@@ -7,7 +7,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
-from alpha.models import Feedback
+from alpha.models import Feedback, Finding
 from evals.states import VERSION_TRANSITIONS, CaseSource, VersionState
 from infra.ids import uuid7
 from infra.models import Person
@@ -119,6 +119,17 @@ class Case(models.Model):
     source = models.CharField(max_length=20, choices=[(s.value, s.value) for s in CaseSource])
     feedback = models.ForeignKey(
         Feedback, on_delete=models.PROTECT, null=True, blank=True, related_name="cases"
+    )
+    finding = models.ForeignKey(
+        Finding,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="cases",
+        help_text="The weakness that it keeps from coming back.",
+    )
+    probe_id = models.UUIDField(
+        null=True, blank=True, help_text="The experiment that isolated the weakness."
     )
     digest = models.CharField(max_length=64)
 

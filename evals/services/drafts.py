@@ -166,11 +166,12 @@ def add_cases(version: SuiteVersion, cases: Iterable[CaseSpec]) -> None:
 
 
 def _copy_cases(source: SuiteVersion, target: SuiteVersion) -> None:
-    """Cases with their lineage: the feedback that a case came from stays with it."""
+    """Cases with their lineage: feedback, finding and probe that a case came from stay with it."""
     rows = []
     for case in source.cases.order_by("position"):
         copy = case_row(target, reads.case_spec(case), case.position)
         copy.feedback_id = case.feedback_id
+        copy.finding_id, copy.probe_id = case.finding_id, case.probe_id
         rows.append(copy)
     Case.objects.bulk_create(rows, batch_size=CASES_AT_ONCE)
 

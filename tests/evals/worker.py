@@ -33,18 +33,22 @@ def state_dir() -> str:
     return os.environ["SLIPWAY_STATE_DIR"]
 
 
-def begin(shard_id: UUID, database: str) -> subprocess.Popen[str]:
-    """The process, past its start-up and about to claim the shard."""
-    environment = {
+def environment(database: str) -> dict[str, str]:
+    """What a process needs to work on that database as this one does."""
+    return {
         **os.environ,
         **{variable: getattr(settings, name) for variable, name in SECRETS.items()},
         "SLIPWAY_DATABASE_URL": database_url("app", database),
         "SLIPWAY_REDIS_URL": embedded.redis_url(),
         "DJANGO_SETTINGS_MODULE": "infra.settings",
     }
+
+
+def begin(shard_id: UUID, database: str) -> subprocess.Popen[str]:
+    """The process, past its start-up and about to claim the shard."""
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(shard_id)],
-        env=environment,
+        env=environment(database),
         cwd=settings.PROJECT_DIR,
         stdout=subprocess.PIPE,
         text=True,
