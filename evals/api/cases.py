@@ -43,6 +43,9 @@ class CaseIn(serializers.Serializer):
     case_id = serializers.CharField(max_length=200, default="", allow_blank=True)
     cluster = serializers.CharField(max_length=200, default="", allow_blank=True)
     publish = serializers.BooleanField(default=False)
+    keep_personal = serializers.BooleanField(
+        default=False, help_text="What looks like personal data here is none."
+    )
     reason = serializers.CharField(max_length=4000, default="made into an eval case")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,8 +16,10 @@ from alpha.models import Feedback
 from alpha.services import feedback as inbox
 from alpha.services.transcripts import READERS, conversation_of
 from alpha.states import FeedbackState
+from evals.asked import messages_of
 from evals.console.forms import CaseForm, FeedbackWhy
 from evals.models import Case, Suite
+from evals.redaction import Redactor
 from evals.services.cases import TRIAGERS, case_from_feedback
 from evals.services.drafts import EDITORS
 from infra.console.pages import Crumbs, Page
@@ -51,14 +54,24 @@ class FeedbackItemPage(Page):
     def form_options(self, name: str) -> dict[str, Any]:
         if name != "case":
             return {}
-        messages = (self.conversation or {}).get("request", {}).get("messages", [])
-        asked = json.dumps(messages, indent=2, ensure_ascii=False) if messages else ""
         return {
             "initial": {
-                "messages": asked,
-                "target": self.feedback.correction,
+                "messages": self._proposed["messages"],
+                "target": self._proposed["target"],
                 "reason": self.feedback.comment[:2000],
             }
+        }
+
+    @cached_property
+    def _proposed(self) -> dict[str, Any]:
+        """What the case would ask and want, without personal data, and what was taken out."""
+        redactor = Redactor()
+        messages = messages_of((self.conversation or {}).get("request", {}))
+        asked = redactor.redacted(messages, "messages")
+        return {
+            "messages": json.dumps(asked, indent=2, ensure_ascii=False) if asked else "",
+            "target": redactor.redacted(self.feedback.correction, "target"),
+            "replaced": redactor.found,
         }
 
     def context(self) -> dict[str, Any]:
@@ -74,6 +87,7 @@ class FeedbackItemPage(Page):
             "may_make_case": self.actor.may(*TRIAGERS) and item.state == FeedbackState.NEW,
             "may_publish": self.actor.may(*EDITORS),
             "examples": self._examples(),
+            "replaced": self._proposed["replaced"],
         }
 
     def _examples(self) -> list[Case]:

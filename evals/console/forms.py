@@ -209,6 +209,9 @@ class CaseForm(forms.Form):
     )
     case_id = forms.CharField(label="Case id", required=False, max_length=200)
     publish = forms.BooleanField(label="Publish the version at once", required=False)
+    keep_personal = forms.BooleanField(
+        label="What looks like personal data is none", required=False
+    )
     reason = reason_field("Why", "Kept with the feedback.")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

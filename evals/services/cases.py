@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 
-from alpha.models import Feedback
+from alpha.models import Feedback, Finding
 from alpha.services import feedback as inbox
 from alpha.services.transcripts import conversation_of
 from evals.asked import messages_of
 from evals.formats.contract import CaseSpec
 from evals.models import Case, Suite, SuiteVersion
+from evals.redaction import Personal, Redactor, found_in
 from evals.services import case_checks, drafts
 from evals.states import CaseSource
 from infra import audit
 from infra.actors import Actor
-from infra.errors import InvalidInput
+from infra.errors import InvalidInput, Reason
 from infra.roles import Role
 from releases.selectors.staleness import Stale
 
@@ -43,17 +45,27 @@ def add_case(
     """Append a case to a draft; `components` declares labels that the draft has not yet."""
     drafts.must_edit(actor)
     with transaction.atomic():
-        row = _append(draft, case, components or {})
-        _audit_added(actor, row)
+        row = append(draft, case, components or {})
+        audit_added(actor, row)
     return row
 
 
-def _append(
-    draft: SuiteVersion,
-    case: CaseSpec,
-    components: Mapping[str, str],
-    feedback: Feedback | None = None,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """What a case was made from."""
+
+    feedback: Feedback | None = None
+    finding: Finding | None = None
+    probe_id: UUID | None = None
+
+
+WRITTEN = Origin()
+
+
+def append(
+    draft: SuiteVersion, case: CaseSpec, components: Mapping[str, str], origin: Origin = WRITTEN
 ) -> Case:
+    """The case at the end of the draft, checked; inside a transaction, and not audited."""
     version = drafts.locked(draft)
     version.components = {**version.components, **components}
     case_checks.check_case(case, version.graders, version.components)
@@ -63,15 +75,19 @@ def _append(
         raise InvalidInput("case_id_taken", message)
     last = version.cases.order_by("-position").values_list("position", flat=True).first()
     row = drafts.case_row(version, case, 0 if last is None else last + 1)
-    row.feedback = feedback
+    row.feedback, row.finding = origin.feedback, origin.finding
+    row.probe_id = origin.probe_id
     row.save(force_insert=True)
     version.n_cases = version.cases.count()
     version.save(update_fields=["components", "n_cases"])
     return row
 
 
-def _audit_added(actor: Actor, row: Case) -> None:
+def audit_added(actor: Actor, row: Case) -> None:
+    """The entry of a case that was appended in this transaction."""
     after = {"case_id": row.case_id, "digest": row.digest, "source": row.source}
+    if row.finding_id:
+        after["finding"] = str(row.finding_id)
     audit.record(actor=actor, action="suite.case_added", subject=row.version, after=after)
 
 
@@ -103,21 +119,26 @@ def case_from_feedback(
     case_id: str = "",
     cluster: str = "",
     publish: bool = False,
+    keep_personal: bool = False,
     reason: str = "made into an eval case",
 ) -> MadeCase:
     """A case in the suite's next version, made from a partner's feedback, in one transaction.
 
-    `messages` are what the checkpoint is asked, by default those of the kept transcript; the
-    suite's graders, and the case's own, judge against `target`. The feedback is `in_suite`
-    afterwards, and the case keeps the way back to it. Publishing needs an editor of suites; whoever
-    triages feedback may add to the draft.
+    `messages` are what the checkpoint is asked, by default those of the kept transcript without
+    personal data; the suite's graders, and the case's own, judge against `target`. Messages and a
+    target with personal data in them are refused unless `keep_personal` says that it is none. The
+    feedback is `in_suite` afterwards, and the case keeps the way back to it. Publishing needs an
+    editor of suites; whoever triages feedback may add to the draft.
     """
     actor.must("make cases from feedback", *TRIAGERS)
     if publish:
         drafts.must_edit(actor)
+    asked = _asked(actor, feedback) if messages is None else messages
+    if not keep_personal:
+        must_be_redacted({"messages": asked, "target": target})
     spec = CaseSpec(
         case_id=case_id or f"feedback-{feedback.pk}",
-        input=_asked(actor, feedback) if messages is None else messages,
+        input=asked,
         target=target,
         components=components,
         graders=graders,
@@ -126,10 +147,10 @@ def case_from_feedback(
     )
     with transaction.atomic():
         draft, _ = drafts.ensure_draft(suite)
-        row = _append(draft, spec, {}, feedback)
+        row = append(draft, spec, {}, Origin(feedback=feedback))
         published = drafts.freeze(actor, draft) if publish else None
         row.version = published.version if published else row.version
-        _audit_added(actor, row)
+        audit_added(actor, row)
         inbox.mark_in_suite(actor=actor, feedback=feedback, reason=reason)
         if published:
             drafts.audit_published(actor, published)
@@ -137,11 +158,37 @@ def case_from_feedback(
 
 
 def _asked(actor: Actor, feedback: Feedback) -> list[dict[str, Any]]:
-    """The messages of the call, from the transcript that the partner agreed to keep."""
+    """The messages of the call without personal data, from the transcript that is kept."""
     kept = conversation_of(actor=actor, feedback=feedback)
     found = messages_of(kept["request"]) if kept else []
     if not found:
         why = "holds no messages" if kept else "is not kept"
         message = f"The text of this call {why}: write the messages of the case."
         raise InvalidInput("messages_unknown", message)
-    return found
+    return list(Redactor().redacted(found))
+
+
+def must_be_redacted(parts: Mapping[str, Any]) -> None:
+    """InvalidInput naming every place with what looks like personal data or a secret."""
+    found = found_in(parts)
+    if not found:
+        return
+    reasons = [
+        Reason(
+            code=f"personal_{one.kind.value}",
+            sentence=f"{one.where} holds what looks like {_A[one.kind]}: write {one.put} for it.",
+        )
+        for one in found
+    ]
+    message = "This looks like personal data: take it out, or say that it is none."
+    raise InvalidInput("personal_data", message, reasons)
+
+
+_A: Mapping[Personal, str] = {
+    Personal.KEY: "a key or password",
+    Personal.EMAIL: "an e-mail address",
+    Personal.IBAN: "an account number (IBAN)",
+    Personal.CARD: "a card number",
+    Personal.SSN: "a social security number",
+    Personal.PHONE: "a telephone number",
+}
