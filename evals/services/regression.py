@@ -17,7 +17,7 @@ from alpha import selectors as alpha_reads
 from alpha.models import Feedback, Finding
 from alpha.services import feedback as inbox
 from alpha.services.transcripts import texts_of
-from alpha.states import FeedbackState
+from alpha.states import FeedbackState, FindingState
 from evals.asked import messages_of
 from evals.formats.contract import CaseSpec, sha256_of
 from evals.models import Case, Suite, SuiteVersion
@@ -30,7 +30,7 @@ from infra.actors import Actor
 from infra.errors import DomainError, InvalidInput, InvalidMove, Reason
 
 # A finding that was taken for a weakness once, and then for none.
-NO_WEAKNESS = frozenset({"not_reproduced", "by_design"})
+NO_WEAKNESS = frozenset({FindingState.NOT_REPRODUCED.value, FindingState.BY_DESIGN.value})
 CANARY = "canary"
 
 
@@ -56,8 +56,14 @@ class Wish:
     components: Sequence[str] = ()
     graders: Sequence[Mapping[str, Any]] = ()
     probe_id: UUID | None = None
+    """The experiment that isolated it; None: the one that the finding names, if any."""
     keep_personal: bool = False
     """What looks like personal data in what a person wrote is none."""
+
+    @property
+    def probe(self) -> UUID | None:
+        """The experiment that the cases come from."""
+        return self.probe_id or self.finding.probe_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +107,7 @@ def plan(*, actor: Actor, wish: Wish) -> Plan:
     has_canary = version is not None and version.canary
     notes = () if has_canary else (f"Suite {wish.suite.name} has no canary: its cases bear none.",)
     written = [one.spec.as_json() if one.spec else None for one in planned]
-    origin = [str(wish.finding.pk), wish.suite.name, str(wish.probe_id)]
+    origin = [str(wish.finding.pk), wish.suite.name, str(wish.probe)]
     return Plan(cases=planned, digest=sha256_of([origin, written]), notes=notes)
 
 
@@ -130,7 +136,7 @@ def make(*, actor: Actor, wish: Wish, digest: str, reason: str) -> list[Case]:
 def _append(draft: SuiteVersion, one: PlannedCase, wish: Wish) -> Case:
     if one.spec is None:
         raise InvalidInput("cases_refused", "Nothing was written.", one.refusals)
-    origin = Origin(feedback=one.feedback, finding=wish.finding, probe_id=wish.probe_id)
+    origin = Origin(feedback=one.feedback, finding=wish.finding, probe_id=wish.probe)
     return cases.append(draft, one.spec, {}, origin)
 
 

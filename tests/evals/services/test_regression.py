@@ -95,7 +95,8 @@ def test_several_remarks_become_cases_of_the_draft_at_once(
 def test_their_origin_survives_the_next_draft(version: SuiteVersion, of: Access) -> None:
     remark = world.corrected(of, "word-0", "word-0")
     finding, probe = found(of, remark), uuid4()
-    made(wish(finding, version, remark, probe_id=probe))
+    finding.probe_id = probe
+    made(wish(finding, version, remark))
     owner = shared.cast().eval_owner
     drafts.publish(actor=owner, draft=drafts.draft_of(actor=owner, suite=version.suite))
     draft = drafts.draft_of(actor=owner, suite=version.suite)
