@@ -81,6 +81,43 @@ class ResultState(StrEnum):
     SKIPPED = "skipped"
 
 
+class ProbeState(StrEnum):
+    """Where an experiment on a finding stands."""
+
+    DRAFT = "draft"
+    """Its pairs are being designed and reviewed."""
+    RUNNING = "running"
+    CONCLUDED = "concluded"
+    ABANDONED = "abandoned"
+
+
+class PairState(StrEnum):
+    """What a person decided about one minimal pair."""
+
+    PROPOSED = "proposed"
+    APPROVED = "approved"
+    DROPPED = "dropped"
+
+
+class HypothesisSource(StrEnum):
+    """Who thought of a hypothesis."""
+
+    TEMPLATE = "template"
+    MODEL = "model"
+    WRITTEN = "written"
+
+
+class ProbeVerdict(StrEnum):
+    """What a whole probe came to."""
+
+    ISOLATED = "isolated"
+    """At least one component is a cause of the failures."""
+    NOTHING_ISOLATED = "nothing_isolated"
+    """It ran as designed, and no hypothesis held."""
+    INCONCLUSIVE = "inconclusive"
+    """It ended early, lost too many answers, or had too few prompts."""
+
+
 # In the mean: the checkpoint answered, well or badly. The others are missing, never zero.
 SCORED = frozenset({ResultState.PASSED, ResultState.FAILED, ResultState.REFUSED})
 MISSING = frozenset(ResultState) - SCORED
@@ -104,6 +141,13 @@ RUN_TRANSITIONS: dict[RunState, frozenset[RunState]] = {
     RunState.COMPLETED: frozenset(),
     RunState.CANCELLED: frozenset(),
     RunState.FAILED: frozenset(),
+}
+
+PROBE_TRANSITIONS: dict[ProbeState, frozenset[ProbeState]] = {
+    ProbeState.DRAFT: frozenset({ProbeState.RUNNING, ProbeState.ABANDONED}),
+    ProbeState.RUNNING: frozenset({ProbeState.CONCLUDED, ProbeState.ABANDONED}),
+    ProbeState.CONCLUDED: frozenset(),
+    ProbeState.ABANDONED: frozenset(),
 }
 
 SHARD_TRANSITIONS: dict[ShardState, frozenset[ShardState]] = {

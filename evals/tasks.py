@@ -6,8 +6,9 @@ from uuid import UUID
 
 from celery import shared_task
 
-from evals.runner import early_stops, judging, leases, leftovers, shards
+from evals.runner import early_stops, judging, leases, leftovers, probe_looks, shards
 from evals.services import frontier, health, run_sets, uploads
+from evals.services.probes import concluding
 
 
 @shared_task(name="evals.run_shard")
@@ -40,6 +41,13 @@ def drop_uploads() -> None:
 def look_at_early_stops() -> None:
     """Stop the runs of which every component is settled."""
     early_stops.look_at_all()
+    probe_looks.look_at_probes()
+
+
+@shared_task(name="evals.conclude_probes")
+def conclude_probes() -> None:
+    """Put answers before raters, and conclude the probes that are ripe."""
+    concluding.conclude_due()
 
 
 @shared_task(name="evals.report_run_sets")

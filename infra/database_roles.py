@@ -50,6 +50,8 @@ WRITTEN_ONCE = frozenset(
         "run_set_report",
         "training_export",
         "training_row",
+        "probe_answer",
+        "probe_rating",
         "webhook_attempt",
     }
 )

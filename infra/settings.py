@@ -224,6 +224,10 @@ SPECTACULAR_SETTINGS = {
                 alpha.states.FindingState,
                 alpha.states.NoticeKind,
                 evals.states.RunState,
+                evals.states.ProbeState,
+                evals.states.PairState,
+                evals.states.ProbeVerdict,
+                evals.states.HypothesisSource,
                 evals.states.RunSource,
                 evals.states.CaseSource,
                 infra.delivery_states.DeliveryState,
@@ -280,6 +284,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(seconds=2),
         "options": {"expires": 4},
     },
+    "evals.conclude_probes": {"task": "evals.conclude_probes", "schedule": timedelta(seconds=5)},
     "evals.report_run_sets": {"task": "evals.report_run_sets", "schedule": timedelta(seconds=5)},
     "evals.measure": {
         "task": "evals.measure",
@@ -322,7 +327,7 @@ EXPOSURE_SOURCE = "alpha.history.PartnerExposures"
 
 # Which components probes have isolated for a finding: functions from its id to rows with
 # `component` and `probe_id`. Without one nothing is isolated.
-ISOLATION_SOURCES: list[str] = []
+ISOLATION_SOURCES = ["evals.selectors.probes.isolated_components"]
 
 # Who counts the requests that a release served: `releases` knows of none itself.
 EXPOSURE_COUNTER = "alpha.selectors.requests_served"

@@ -154,7 +154,8 @@ class CompareForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         tried = runnable_checkpoints().filter(runs__state="completed").distinct()
-        suites = Suite.objects.filter(versions__runs__state="completed").distinct()
+        done = Suite.objects.filter(is_internal=False, versions__runs__state="completed")
+        suites = done.distinct()
         self.fields["suite"].queryset = suites  # type: ignore[attr-defined]
         for name in ("candidate", "baseline"):
             self.fields[name].queryset = tried  # type: ignore[attr-defined]
@@ -217,7 +218,7 @@ class CaseForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["suite"].queryset = Suite.objects.filter(  # type: ignore[attr-defined]
-            versions__state=VersionState.PUBLISHED.value
+            is_internal=False, versions__state=VersionState.PUBLISHED.value
         ).distinct()
 
     def clean_messages(self) -> list[dict[str, Any]]:

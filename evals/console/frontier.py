@@ -20,7 +20,8 @@ class FrontierPage(Page):
     version: SuiteVersion | None
 
     def load(self, **kwargs: Any) -> None:
-        tried = Suite.objects.filter(versions__runs__state=RunState.COMPLETED.value).distinct()
+        shown = Suite.objects.filter(is_internal=False)
+        tried = shown.filter(versions__runs__state=RunState.COMPLETED.value).distinct()
         self.suites = list(tried.order_by("name"))
         wanted = self.request.GET.get("suite") or (self.suites[0].name if self.suites else "")
         self.version = version_named(wanted) if wanted else None

@@ -194,7 +194,9 @@ def _beyond(suite: SuiteSpec) -> Iterator[str]:
         yield "its policy"
     for case in suite.cases:
         extra = [
-            name for name in ("components", "cluster", "request", "graders") if getattr(case, name)
+            name
+            for name in ("components", "cluster", "request", "serving", "graders")
+            if getattr(case, name)
         ]
         extra += sorted(case.metadata.keys() - {"function"})
         if extra or not case.tools:

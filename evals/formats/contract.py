@@ -48,6 +48,9 @@ class CaseSpec:
     source: CaseSource = CaseSource.WRITTEN
     request: Mapping[str, Any] = field(default_factory=dict)
     """Request settings of this case, over the suite's."""
+    serving: Mapping[str, Any] = field(default_factory=dict)
+    """What replaces the checkpoint's own serving defaults on this case, such as its system text:
+    `{"system_prompt": ""}`."""
     graders: Sequence[Mapping[str, Any]] = ()
     """Graders of this case alone, in addition to the suite's."""
 
@@ -75,6 +78,7 @@ class CaseSpec:
             "cluster": self.cluster,
             "source": "" if self.source is CaseSource.WRITTEN else self.source.value,
             "request": self.request,
+            "serving": self.serving,
             "graders": self.graders,
         }
         return {key: value for key, value in whole.items() if not _is_default(value)}

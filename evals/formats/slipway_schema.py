@@ -88,6 +88,11 @@ CASE: dict[str, Any] = {
         "cluster": {"type": "string"},
         "source": {"enum": [source.value for source in CaseSource]},
         "request": REQUEST,
+        "serving": {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {"system_prompt": {"type": "string"}},
+        },
         "graders": GRADERS,
     },
 }

@@ -39,6 +39,7 @@ BUILT_IN = {
     for name in (
         "ask_or_proceed",
         "external",
+        "human",
         "ifeval",
         "json_schema",
         "judge",

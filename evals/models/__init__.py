@@ -10,6 +10,15 @@ from evals.models.judges import (
     LabelItem,
 )
 from evals.models.pace import PaceChange
+from evals.models.probes import (
+    Probe,
+    ProbeAnswer,
+    ProbeHypothesis,
+    ProbePair,
+    ProbePrompt,
+    ProbeRating,
+    ProbeRun,
+)
 from evals.models.run_sets import RunSet, RunSetReport
 from evals.models.runs import Comparison, EarlyStop, Metric, Result, Run, RunScores, Shard
 from evals.models.suites import Case, Suite, SuiteVersion
@@ -29,6 +38,13 @@ __all__ = [
     "LabelItem",
     "Metric",
     "PaceChange",
+    "Probe",
+    "ProbeAnswer",
+    "ProbeHypothesis",
+    "ProbePair",
+    "ProbePrompt",
+    "ProbeRating",
+    "ProbeRun",
     "Result",
     "Run",
     "RunScores",

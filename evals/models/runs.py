@@ -89,6 +89,9 @@ class Run(models.Model):
         help_text="Ends once every node is settled against this completed run.",
     )
     stop_margin = models.FloatField(null=True, help_text="Of that: a share of 1.")
+    asks_by_cluster = models.BooleanField(
+        default=False, help_text="Asks each cluster whole, the clusters in a random order."
+    )
 
     class Meta:
         db_table = "eval_run"

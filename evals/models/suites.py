@@ -36,6 +36,9 @@ class Suite(models.Model):
     reviewed_at = models.DateTimeField(
         null=True, help_text="When somebody last renewed it; what was saturated before is reviewed."
     )
+    is_internal = models.BooleanField(
+        default=False, help_text="Made by Slipway for one experiment: no list shows it."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -111,6 +114,9 @@ class Case(models.Model):
     target = models.JSONField(null=True)
     metadata = models.JSONField(default=dict)
     request = models.JSONField(default=dict)
+    serving = models.JSONField(
+        default=dict, help_text="What replaces the checkpoint's own serving defaults."
+    )
     graders = models.JSONField(
         default=list, help_text="Graders of this case alone, in addition to the version's."
     )

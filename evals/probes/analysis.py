@@ -10,90 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from evals.probes.effects import Effect, Outcome, Pairs, Tally, rate_of
 
 if TYPE_CHECKING:
     from releases.statistics.cr2 import ClusteredMean
     from releases.statistics.inputs import Floats
 
 MOST_MISSING = 0.05
-
-
-class Outcome(StrEnum):
-    """What a hypothesis came to."""
-
-    ISOLATED = "isolated"
-    """The change makes failures rarer: what it takes away is a cause of them."""
-    WORSENS = "worsens"
-    """The change makes failures more frequent."""
-    NOT_SHOWN = "not_shown"
-    """The corrected interval includes 0."""
-    INSUFFICIENT = "insufficient"
-    """Too few prompts, or too many answers lost, to say anything."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
-    """One prompt's answers in one arm."""
-
-    failed: float
-    """Answers that failed; a half where raters are divided."""
-    judged: int
-    missing: int = 0
-    """Answers without a judgement: lost calls, failed graders, nobody rated them."""
-
-    @property
-    def rates(self) -> tuple[float, float]:
-        """The failure rate with missing answers at their best and at their worst, each in 0..1."""
-        n = self.judged + self.missing
-        if n == 0:
-            return 0.0, 1.0
-        return self.failed / n, (self.failed + self.missing) / n
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pairs:
-    """One hypothesis on one checkpoint: a tally of each arm for every prompt, in asked order."""
-
-    hypothesis: str
-    checkpoint: str
-    original: Sequence[Tally]
-    changed: Sequence[Tally]
-    is_whole: bool = True
-    """False: its run ended before the last prompt, so that only the running interval holds."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Effect:
-    """What one hypothesis came to on one checkpoint."""
-
-    hypothesis: str
-    checkpoint: str
-    outcome: Outcome
-    n_prompts: int
-    n_answers: int
-    """Judged answers of both arms."""
-    n_missing: int
-    original_rate: float | None
-    """Share of the judged original answers that failed."""
-    changed_rate: float | None
-    effect: float | None
-    """Original less changed failure rate, each prompt counting once; missing ones halfway."""
-    lo: float | None
-    """Lower end of the corrected interval, missing answers at their worst."""
-    hi: float | None
-    """Upper end of the corrected interval, missing answers at their best."""
-    confidence: float | None
-    """Two-sided confidence of that interval by itself, after the correction."""
-    p: float | None
-    """Two-sided, not corrected; None for a running interval."""
-    p_holm: float | None
-    """Corrected over all hypotheses and checkpoints; None for a running interval."""
-    detectable: float | None
-    """Effect that it would have found at 80% power."""
-    is_running: bool
-    """Whether the interval is that of a run which ended early."""
 
 
 def analysed(
@@ -117,17 +42,14 @@ def analysed(
 def isolated_after(
     family: Sequence[Pairs], n_comparisons: int, confidence: float = 0.95
 ) -> int | None:
-    """Return after how many prompts the first hypothesis was isolated; None: not yet.
+    """Return after how many prompts of the run the first hypothesis was isolated; None: not yet.
 
     `family` are the hypotheses on one checkpoint, each with the prompts that were asked so far;
     `n_comparisons` is the number of hypotheses × checkpoints of the whole probe. The answer does
     not depend on when it is asked.
     """
-    from releases.statistics.verdicts import MIN_CLUSTERS
-
     found = [_first_above(pairs, n_comparisons, confidence) for pairs in family]
-    reached = [n for n in found if n is not None]
-    return max(min(reached), MIN_CLUSTERS) if reached else None
+    return min((n for n in found if n is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,13 +172,19 @@ def _sequence(d: Floats, level: float):  # type: ignore[no-untyped-def]
 
 
 def _first_above(pairs: Pairs, n_comparisons: int, confidence: float) -> int | None:
+    """The run's prompts after which this one was isolated, five of its own at least."""
     from releases.statistics.betting_sequence import bounded_sequence  # SciPy
+    from releases.statistics.verdicts import MIN_CLUSTERS
 
     if not pairs.original:
         return None
     worst, _ = _differences(pairs)
     level = _running_level(n_comparisons, confidence)
-    return bounded_sequence((worst + 1) / 2, confidence=level, running=True).first_above(0.5)
+    n = bounded_sequence((worst + 1) / 2, confidence=level, running=True).first_above(0.5)
+    if n is None or len(pairs.original) < MIN_CLUSTERS:
+        return None
+    places = pairs.places or range(1, len(pairs.original) + 1)
+    return places[max(n, MIN_CLUSTERS) - 1]
 
 
 def _outcome(lo: float, hi: float) -> Outcome:
@@ -294,12 +222,6 @@ def _effect(
         detectable=detectable,
         is_running=not pairs.is_whole,
     )
-
-
-def rate_of(tallies: Sequence[Tally]) -> float | None:
-    """The share of the judged answers that failed; None without one."""
-    judged = _n_judged(tallies)
-    return sum(tally.failed for tally in tallies) / judged if judged else None
 
 
 def _n_judged(tallies: Sequence[Tally]) -> int:

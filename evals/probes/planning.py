@@ -130,3 +130,20 @@ def _alpha(design: Design) -> float:
 
     level = final_confidence(design.confidence) if design.looked else design.confidence
     return (1 - level) / design.n_comparisons
+
+
+def prompts_to_stop(design: Design) -> int:
+    """Return the fewest prompts after which the looks could stop a run at all.
+
+    With failures gone on every prompt a bet at even odds gains at most a factor of 1.5 a prompt,
+    half of the stake being on each side.
+    """
+    from releases.statistics.early_stop import running_confidence  # SciPy
+
+    alpha = (1 - running_confidence(design.confidence)) / max(1, design.n_comparisons)
+    return math.ceil(math.log(2 / alpha) / math.log(1.5))
+
+
+def can_stop(design: Design) -> bool:
+    """Whether looks are worth their fifth of alpha: a large effect would save half the answers."""
+    return design.n_prompts >= 2 * prompts_to_stop(design)

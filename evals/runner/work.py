@@ -111,7 +111,6 @@ class MissingCalls(Sequence[Call]):
     ) -> None:
         self._run, self._wanted, self._known = run, wanted, known
         self._suite = suites.head_of(run.version)
-        self._serving = ServingDefaults.from_row(run.checkpoint.serving)
 
     def __len__(self) -> int:
         return len(self._wanted)
@@ -138,7 +137,8 @@ class MissingCalls(Sequence[Call]):
             body = stored_body(case.case_id, repeat)
             return Call(case_pk=case.pk, repeat=repeat, body=body, case=_graded(case, self._known))
         asked = request_body(self._suite, suites.case_spec(case))
-        body = compose_request(self._serving, run.deployment.upstream_model, asked)
+        serving = ServingDefaults.from_row({**run.checkpoint.serving, **case.serving})
+        body = compose_request(serving, run.deployment.upstream_model, asked)
         body["seed"] = body.get("seed", run.seed) + repeat
         return Call(case_pk=case.pk, repeat=repeat, body=body, case=_graded(case, self._known))
 

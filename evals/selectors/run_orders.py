@@ -26,7 +26,7 @@ def items_of(run: Run) -> list[Item]:
 
     A run that may stop early goes through its units whole, its shards side by side.
     """
-    if run.stop_early_against_id is None:
+    if not _goes_by_cluster(run):
         return ordering.ordered_items([case for case, _ in _cases(run)], run.repeats, run.seed)
     parts = ordering.dealt(units_of(run), run.shards.count())
     return ordering.unit_items([unit for part in parts for unit in part], run.repeats)
@@ -34,9 +34,13 @@ def items_of(run: Run) -> list[Item]:
 
 def slices_of(run: Run, n_shards: int) -> Sequence[Slice]:
     """The positions of each shard in that order."""
-    if run.stop_early_against_id is None:
+    if not _goes_by_cluster(run):
         return ordering.slices(run.n_expected, n_shards)
     return ordering.unit_slices(ordering.dealt(units_of(run), n_shards), run.repeats)
+
+
+def _goes_by_cluster(run: Run) -> bool:
+    return run.asks_by_cluster or run.stop_early_against_id is not None
 
 
 def _cases(run: Run) -> list[tuple[str, str]]:

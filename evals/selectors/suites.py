@@ -42,14 +42,18 @@ class VersionDiff:
 
 
 def suites() -> QuerySet[Suite]:
-    """All suites with the number and size of their newest published version."""
+    """All suites with the number and size of their newest published version; no internal ones."""
     newest = SuiteVersion.objects.filter(
         suite=OuterRef("pk"), state=VersionState.PUBLISHED.value
     ).order_by("-number")
-    return Suite.objects.select_related("owner").annotate(
-        version_number=Subquery(newest.values("number")[:1]),
-        version_n_cases=Subquery(newest.values("n_cases")[:1]),
-        version_published_at=Subquery(newest.values("published_at")[:1]),
+    return (
+        Suite.objects.filter(is_internal=False)
+        .select_related("owner")
+        .annotate(
+            version_number=Subquery(newest.values("number")[:1]),
+            version_n_cases=Subquery(newest.values("n_cases")[:1]),
+            version_published_at=Subquery(newest.values("published_at")[:1]),
+        )
     )
 
 
@@ -117,6 +121,7 @@ def case_spec(case: Case) -> CaseSpec:
         cluster=case.cluster,
         source=CaseSource(case.source),
         request=case.request,
+        serving=case.serving,
         graders=case.graders,
     )
 

@@ -187,6 +187,7 @@ def case_row(version: SuiteVersion, case: CaseSpec, position: int) -> Case:
         target=case.target,
         metadata=dict(case.metadata),
         request=dict(case.request),
+        serving=dict(case.serving),
         graders=list(case.graders),
         components=list(case.components),
         cluster=case.cluster,

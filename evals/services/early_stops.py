@@ -31,6 +31,8 @@ class Stopped:
     n_units_in_all: int
     n_cases: int
     nodes: Sequence[Mapping[str, Any]]
+    sentence: str = ""
+    """Why it stops; empty: settled against the run that it was held against."""
 
 
 def checked_margin(
@@ -83,10 +85,9 @@ def record_early_stop(*, run_id: UUID, stopped: Stopped) -> bool:
         decided = EarlyStop.objects.filter(run=row).exists()
         if decided or row.state not in (RunState.RUNNING.value, RunState.PAUSED.value):
             return False
-        sentence = _sentence(row, stopped)
-        EarlyStop.objects.create(
-            run=row, sentence=sentence, decided_at=clock.now(), **asdict(stopped)
-        )
+        sentence = stopped.sentence or _sentence(row, stopped)
+        kept = {**asdict(stopped), "sentence": sentence}
+        EarlyStop.objects.create(run=row, decided_at=clock.now(), **kept)
         audit.record(
             actor=system("runner"), action="run.settled_early", subject=row, reason=sentence
         )

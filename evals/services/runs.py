@@ -45,7 +45,7 @@ RUN_SHARD = "evals.run_shard"
 CAPS = tuple(field.name for field in fields(Caps))
 SAME_FOR_ONE_KEY = (
     *("version_id", "checkpoint_id", "repeats", "seed"),
-    *("stop_early_against_id", "stop_margin"),
+    *("stop_early_against_id", "stop_margin", "asks_by_cluster"),
     *CAPS,
 )
 # A queued shard is nudged again after this: its message may be lost.
@@ -66,6 +66,7 @@ def start_run(
     max_retries: int | None = None,
     stop_early_against: Run | None = None,
     stop_margin: float | None = None,
+    asks_by_cluster: bool = False,
 ) -> Run:
     """A queued run of the checkpoint on the version; the one that exists for the same key.
 
@@ -91,6 +92,7 @@ def start_run(
         max_retries=max_retries,
         stop_early_against=stop_early_against,
         stop_margin=early_stops.checked_margin(version, stop_early_against, stop_margin),
+        asks_by_cluster=asks_by_cluster,
         **asdict(caps),
     )
     return _begun_once(actor, run)

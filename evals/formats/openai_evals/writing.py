@@ -91,7 +91,7 @@ def _run_of(suite: SuiteSpec, reference: str) -> dict[str, Any]:
 
 def _lost_of_cases(suite: SuiteSpec) -> list[str]:
     told = []
-    for key in ("tools", "request", "graders", "components", "cluster"):
+    for key in ("tools", "request", "serving", "graders", "components", "cluster"):
         ids = [case.case_id for case in suite.cases if getattr(case, key)]
         if ids:
             whose = f"{key} of {len(ids)} of {len(suite.cases)} cases ({carried.counted(ids, 3)})"

@@ -60,7 +60,7 @@ def _document(suite: SuiteSpec, lost: list[str]) -> dict[str, Any]:
     if compares and structured:
         which = carried.counted(structured, 3)
         lost.append(f"target of {which}: promptfoo compares it as [object Object]")
-    for key in ("tools", "request", "components", "cluster"):
+    for key in ("tools", "request", "serving", "components", "cluster"):
         ids = [case.case_id for case in suite.cases if getattr(case, key)]
         if ids:
             whose = f"{key} of {len(ids)} of {len(suite.cases)} cases ({carried.counted(ids, 3)})"

@@ -11,8 +11,8 @@ from evals import graders
 from evals.graders.contract import GradedCase, Policy, Sample
 from evals.states import ResultState
 
-ELSEWHERE = {"external", "judge"}
-"""Scores of another tool, and models by name: nothing that is graded here."""
+ELSEWHERE = {"external", "human", "judge"}
+"""Scores of another tool or of people, and models by name: nothing that is graded here."""
 MEGABYTE = 1_000_000
 PERSON = {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}
 SETUP = "CREATE TABLE t (a INTEGER, b TEXT); INSERT INTO t VALUES (1, 'x');"

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evals.probes.analysis import Outcome, Pairs, Tally, analysed
+from evals.probes.analysis import analysed
+from evals.probes.effects import Outcome, Pairs, Tally
 from evals.probes.planning import ASSUMED_RATE, DEFAULT_PROMPTS, DEFAULT_REPEATS, Design
 
 PLANTED_RATE = 0.2

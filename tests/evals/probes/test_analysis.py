@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from evals.probes.analysis import Outcome, Pairs, Tally, analysed, isolated_after
+from evals.probes.analysis import analysed, isolated_after
+from evals.probes.effects import Outcome, Pairs, Tally
 from evals.probes.planning import Design, detectable_effect, power_of, seen_effect
 
 ORIGINAL = (8, 7, 6, 5, 8, 7, 4, 6, 7, 5, 6, 8)

@@ -1,0 +1,2 @@
+"""Probes: designed, reviewed pair by pair, run as ordinary runs, rated where people judge,
+concluded."""
