@@ -17,6 +17,7 @@ from psycopg.conninfo import make_conninfo
 
 from alpha.gateway.app import ROOT, Gateway, run_lifespan
 from alpha.gateway.config import GatewayConfig, Objects
+from alpha.gateway.metrics import PATH as METRICS
 from infra import secrets_by_reference
 
 Scope = MutableMapping[str, Any]
@@ -44,6 +45,7 @@ def gateway_config() -> GatewayConfig:
         transcript_key=settings.TRANSCRIPT_KEY,
         object_store=_store,
         secret_of=secrets_by_reference.resolve,
+        metrics_token=settings.METRICS_TOKEN,
     )
 
 
@@ -62,7 +64,7 @@ def gateway() -> Gateway:
 
 def is_gateway_path(path: str) -> bool:
     """Whether the gateway answers that path."""
-    return path == ROOT or path.startswith(f"{ROOT}/")
+    return path == ROOT or path.startswith(f"{ROOT}/") or path == METRICS
 
 
 # Objects made and not yet freed before the youngest are looked through; then how many times that

@@ -41,6 +41,21 @@ AUDIT_KEY = secret("SLIPWAY_AUDIT_KEY", "audit.key")
 KEY_PEPPER = secret("SLIPWAY_KEY_PEPPER", "key_pepper.key")
 TRANSCRIPT_KEY = secret("SLIPWAY_TRANSCRIPT_KEY", "transcript.key")
 
+
+def token(variable: str, n_least: int = 24) -> str:
+    """What callers have to show, "" for nobody; ImproperlyConfigured where it could be guessed."""
+    value = text(variable)
+    if value and (len(value) < n_least or not value.isascii() or not value.isprintable()):
+        raise ImproperlyConfigured(
+            f"{variable} must be at least {n_least} printable ASCII characters, random ones: "
+            "`openssl rand -hex 24` makes such."
+        )
+    return value
+
+
+# Who may read /metrics; without it there is no such page.
+METRICS_TOKEN = token("SLIPWAY_METRICS_TOKEN")
+
 DEBUG = flag("SLIPWAY_DEBUG")
 ALLOWED_HOSTS = [h for h in text("SLIPWAY_HOSTS", "127.0.0.1,localhost,[::1]").split(",") if h]
 CSRF_TRUSTED_ORIGINS = [o for o in text("SLIPWAY_ORIGINS").split(",") if o]

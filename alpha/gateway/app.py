@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 
-from alpha.gateway import preferences
+from alpha.gateway import metrics, preferences
 from alpha.gateway.calls import answer
 from alpha.gateway.catalog import list_models, list_releases, show_model
 from alpha.gateway.chat import Chat
 from alpha.gateway.completions import Completion
 from alpha.gateway.config import GatewayConfig
+from alpha.gateway.counts import Counts, Shared
 from alpha.gateway.embeddings import Embedding
 from alpha.gateway.errors import SERVER, ClientGone, Refusal, invalid_key, not_ready
 from alpha.gateway.failed_keys import FailedKeys
@@ -37,6 +38,8 @@ class Gateway:
     def __init__(self, config: GatewayConfig) -> None:
         self._config = config
         self._parts: Parts | None = None
+        self._counts = Counts()
+        self._shared: Shared | None = None
         self.failed_keys = FailedKeys(
             burst=config.failed_keys_burst,
             per_s=config.failed_keys_per_s,
@@ -44,12 +47,17 @@ class Gateway:
         )
 
     async def open(self) -> None:
-        self._parts = Parts(self._config)
-        await self._parts.open()
+        parts = self._parts = Parts(self._config, self._counts)
+        if self._config.metrics_token:
+            self._shared = metrics.sharing(parts, self.failed_keys, self._counts)
+            self._shared.start()
+        await parts.open()
 
     async def close(self) -> None:
         parts, self._parts = self._parts, None
         self.failed_keys.tell()
+        if self._shared is not None:
+            await self._shared.stop()
         if parts is not None:
             await parts.close()
 
@@ -58,6 +66,7 @@ class Gateway:
         try:
             await self._answer(call)
         except Refusal as refusal:
+            self._counts.call_refused(refusal)
             await call.refuse(refusal)
         except ClientGone:
             return
@@ -71,6 +80,9 @@ class Gateway:
 
     async def _answer(self, call: Call) -> None:
         method, path = call.scope["method"], call.scope["path"].rstrip("/")
+        if path == metrics.PATH:
+            await metrics.show_metrics(call, self._config.metrics_token, self._shared)
+            return
         parts, table = self._ready()
         below = path.removeprefix(f"{ROOT}/")
         if (operation := MODEL_CALLS.get(below)) is not None:
@@ -132,15 +144,19 @@ class Gateway:
         parsed = parse_key(sent[len(BEARER) :].strip()) if sent[:7].lower() == BEARER else None
         entry = table.keys.get(parsed.public) if parsed else None
         if parsed is None or entry is None:
-            raise self._failed(call)
-        matches = secret_matches(parsed.secret, entry.digest, self._config.key_pepper)
-        if not matches or not is_usable(entry, clock.now()):
-            raise self._failed(call)
+            reason = "unknown" if parsed else "malformed" if sent else "missing"
+            raise self._failed(call, reason)
+        if not secret_matches(parsed.secret, entry.digest, self._config.key_pepper):
+            raise self._failed(call, "wrong_secret")
+        if not is_usable(entry, clock.now()):
+            raise self._failed(call, "expired")
         if not may_come_from(entry, call.address):
+            self._counts.failed_keys["address"] += 1
             raise Refusal(401, "ip_not_authorized", "This key is not used from this address.")
         return entry
 
-    def _failed(self, call: Call) -> Refusal:
+    def _failed(self, call: Call, reason: str) -> Refusal:
+        self._counts.failed_keys[reason] += 1
         return self.failed_keys.failed(call.address) or invalid_key()
 
 

@@ -55,6 +55,9 @@ class GatewayConfig:
     valkey_patience_s: float = 1.0
     lease_s: int = 45
 
+    # Who may read `/metrics`: "" for nobody.
+    metrics_token: str = field(default="", repr=False)
+
     ship_every_s: float = 0.1
     rescue_every_s: float = 2.0
     segment_bytes: int = 16 * 1024 * 1024

@@ -45,6 +45,11 @@ class FailedKeys:
     def __len__(self) -> int:
         return len(self._buckets)
 
+    def n_limited(self) -> int:
+        """How many sources are refused at the moment."""
+        now, per_s = self._now(), self._per_s
+        return sum(left + (now - since) * per_s < 1.0 for left, since in self._buckets.values())
+
     def failed(self, address: str) -> Refusal | None:
         """Count one failure of `address`; Refusal 429 where it has failed too often lately."""
         self.n_failed += 1

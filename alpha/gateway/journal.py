@@ -67,6 +67,8 @@ class Journal:
         self.segments: list[Segment] = []
         # Ends that the disk did not take: shipped from memory.
         self.unwritten: list[bytes] = []
+        # Calls whose end was written here since the start.
+        self.n_ended = 0
 
     def open(self) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -92,6 +94,7 @@ class Journal:
 
     def end(self, segment: Segment, request: bytes, event: bytes) -> None:
         """Write the end of a call; kept in memory when the disk does not take it."""
+        self.n_ended += 1
         try:
             segment.append(b"E", request, event)
         except OSError as error:

@@ -165,6 +165,11 @@ class Limits:
                 await self.seed(grant)
             self._seeded.add(scope)
 
+    @property
+    def n_unsettled(self) -> int:
+        """Ended calls that the counters were not told of yet."""
+        return len(self._unsettled)
+
     def counts(self, admission: Admission) -> bool:
         """Whether what the request used is told to the counters: its grant has a limit by now."""
         return admission.is_counted or admission.scope in self._scopes

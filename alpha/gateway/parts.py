@@ -12,6 +12,7 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool
 
 from alpha.gateway.config import GatewayConfig
+from alpha.gateway.counts import Counts
 from alpha.gateway.errors import Refusal
 from alpha.gateway.hidden import HiddenPrompts
 from alpha.gateway.journal import Journal
@@ -47,8 +48,8 @@ async def _impatient(connection: psycopg.AsyncConnection[Any]) -> None:
 class Parts:
     """The parts of one worker, opened and closed in order."""
 
-    def __init__(self, config: GatewayConfig) -> None:
-        self.config = config
+    def __init__(self, config: GatewayConfig, counts: Counts) -> None:
+        self.config, self.counts = config, counts
         self.pool: AsyncConnectionPool[Any] = AsyncConnectionPool(
             config.database,
             min_size=1,

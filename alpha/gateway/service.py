@@ -85,6 +85,7 @@ class Service:
         try:
             await (self._stream() if self._operation.stream else self._whole())
         except UpstreamFailed as failed:
+            self._parts.counts.upstream_failed(failed.failure)
             if not self._started:
                 self._parts.resting.failed(self._run.deployment.id, failed)
             raise
@@ -235,6 +236,8 @@ class Service:
                 hidden_tokens=hidden,
             )
         )
+        if self._run.ended is not None:
+            self._parts.counts.call_ended(self._run.ended)
         self._keep_text()
         self._settled = self._settling()
 

@@ -83,6 +83,8 @@ class Shipper:
     ) -> None:
         self._config, self._journal, self._pool = config, journal, pool
         self._on_rescue = on_rescue
+        self.n_shipped = 0
+        """This process's own events that PostgreSQL has, or refused."""
         self._task: asyncio.Task[None] | None = None
         # Two at once would both move a segment's offset.
         self._shipping = asyncio.Lock()
@@ -124,10 +126,13 @@ class Shipper:
         async with self._shipping:
             for segment in tuple(self._journal.segments):
                 while lines := segment.unshipped():
-                    await self._ship([line for line in lines if line[:1] == b"E"])
+                    ends = [line for line in lines if line[:1] == b"E"]
+                    await self._ship(ends)
+                    self.n_shipped += len(ends)
                     segment.shipped += sum(map(len, lines))
             if unwritten := tuple(self._journal.unwritten):
                 await self._ship(unwritten)
+                self.n_shipped += len(unwritten)
                 self._journal.unwritten = self._journal.unwritten[len(unwritten) :]
             self._journal.drop_done()
 
