@@ -14,6 +14,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any
 from uuid import UUID
 
+from alpha.quotas import NO_LIMITS, Quotas
 from releases.states import Arm, ReleaseState
 
 Network = IPv4Network | IPv6Network
@@ -41,11 +42,16 @@ class KeyEntry:
     partner_id: UUID
     expires_at: datetime | None = None
     networks: tuple[Network, ...] = ()
+    quotas: Quotas = NO_LIMITS
+    limited_since: int = 0
+    """When it was given limits where it had none, in ms since 1970; 0: it has none."""
+    partner_quotas: Quotas = NO_LIMITS
+    partner_limited_since: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantEntry:
-    """One partner's access to a stage, its own or by a cohort; None is no limit."""
+    """One partner's access to a stage, its own or by a cohort."""
 
     id: UUID
     partner_id: UUID
@@ -55,11 +61,7 @@ class GrantEntry:
     terms_accepted: bool = True
     transcript_consent: bool = False
     transcript_days: int = 30
-    requests_per_minute: int | None = None
-    tokens_per_minute: int | None = None
-    concurrent_requests: int | None = None
-    tokens_per_day: int | None = None
-    budget_micros: int | None = None
+    quotas: Quotas = NO_LIMITS
 
     def is_in_force(self, now: datetime) -> bool:
         return self.opens_at <= now and (self.ends_at is None or now < self.ends_at)

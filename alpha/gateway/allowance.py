@@ -33,16 +33,21 @@ class Allowance:
             self._away_since = None
             self._used.clear()
 
-    def takes(self, key_id: UUID, error: BaseException) -> bool:
-        """Whether the key may make one more call without them."""
+    def counters_fail(self, error: BaseException) -> float:
+        """They did not answer; since when, by `time.monotonic`."""
         now = time.monotonic()
         if self._away_since is None:
             log.warning("the counters are out of reach: %s", error)
             self._away_since = now
         if now >= self._ask_again_at:
             self._ask_again_at = now + ASK_AGAIN_S
+        return self._away_since
+
+    def takes(self, key_id: UUID, error: BaseException) -> bool:
+        """Whether the key may make one more call without them."""
+        away_since = self.counters_fail(error)
         seen = self._seen.get(key_id)
-        if seen is None or seen < self._away_since - SEEN_WITHIN_S:
+        if seen is None or seen < away_since - SEEN_WITHIN_S:
             return False
         self._used[key_id] = self._used.get(key_id, 0) + 1
         return self._used[key_id] <= self._calls

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
+from functools import partial
 
 from alpha.gateway import metrics, preferences
 from alpha.gateway.calls import answer
@@ -66,6 +68,7 @@ class Gateway:
         try:
             await self._answer(call)
         except Refusal as refusal:
+            self._recognize(call, refusal)
             self._counts.call_refused(refusal)
             await call.refuse(refusal)
         except ClientGone:
@@ -153,7 +156,20 @@ class Gateway:
         if not may_come_from(entry, call.address):
             self._counts.failed_keys["address"] += 1
             raise Refusal(401, "ip_not_authorized", "This key is not used from this address.")
+        if self._parts is not None:
+            call.look_up_rates = partial(self._parts.limits.rates_of, entry)
         return entry
+
+    def _recognize(self, call: Call, refusal: Refusal) -> None:
+        """Unknown paths and methods are told without a key; one that was sent counts all the same.
+
+        Its answer tells rates when it is valid; a wrong one is counted as anywhere else.
+        """
+        unseen = refusal.status in (404, 405) and call.look_up_rates is None
+        table = self._parts.tables.current() if self._parts else None
+        if unseen and table is not None and call.header(b"authorization"):
+            with suppress(Refusal):
+                self._key(table, call)
 
     def _failed(self, call: Call, reason: str) -> Refusal:
         self._counts.failed_keys[reason] += 1

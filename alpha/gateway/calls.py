@@ -40,7 +40,7 @@ async def answer(
         raise refusal_of_denial(route, operation.codename)
     call.lifetime = lifetime_headers(route.codename, now)
     admission = await parts.limits.start(
-        route.grant, key.id, call.request_id.hex, lambda: upper_bound(route, operation)
+        key, route.grant, call.request_id.hex, lambda: upper_bound(route, operation)
     )
     call.rates = admission.rates
     run = await _begin(parts, call, operation, route, admission)

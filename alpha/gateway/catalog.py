@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -23,10 +24,6 @@ from alpha.routing import (
 from infra import clock
 
 OWNER = "slipway"
-RATES = (
-    *("requests_per_minute", "tokens_per_minute", "concurrent_requests"),
-    *("tokens_per_day", "budget_micros"),
-)
 # A codename that can't be called, in a partner's words.
 STATES = {
     Refused.CODENAME_ENDED: "ended",
@@ -78,7 +75,7 @@ def _release(
         "opens_at": int(found.opens_at.timestamp()),
         "ends_at": _seconds(found.ends_at),
         "access_ends_at": _seconds(grant.ends_at) if grant else None,
-        "rates": {name: getattr(grant, name) for name in RATES} if grant else None,
+        "rates": asdict(grant.quotas) if grant else None,
         "message": answer.text if isinstance(answer, Denial) and answer.text else None,
     }
 

@@ -28,11 +28,13 @@ class Refusal(Exception):
         param: str | None = None,
         retry_after: int | None = None,
         headers: tuple[tuple[bytes, bytes], ...] = (),
+        rates: tuple[tuple[bytes, bytes], ...] = (),
     ) -> None:
         super().__init__(message)
         self.status, self.code, self.message = status, code, message
         self.kind, self.param, self.retry_after = kind, param, retry_after
-        self.headers = headers
+        # `rates`: what the limits said that refused it.
+        self.headers, self.rates = headers, rates
 
     def body(self) -> bytes:
         return orjson.dumps({"error": self.fields()})

@@ -1,25 +1,22 @@
 """What running calls have reserved: renewed while they run, given back when their worker is gone.
 
-A lease that nobody renews ends by itself; the next call of its grant finds it so. A worker that
-sees another one gone gives all of them back, so that nothing waits for a next call.
+A lease that nobody renews ends by itself; the next call finds it so, and every worker looks for
+such leases all the time, so that nothing waits for a next call.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
-from collections.abc import Iterable
 
 from redis.asyncio import Redis
 
-from alpha.gateway.scripts import Scripts
+from alpha.gateway.scripts import NO_KEYS, Scripts
 
 log = logging.getLogger(__name__)
-# Clocks differ, and the last renewal may have been under way.
-MARGIN_S = 1.0
-# As many as one run of the script gives back.
-AT_ONCE = 50
+LIVE = "slipway:live"
+# As many as one run of the script gives back, and as one command renews.
+AT_ONCE, RENEWED_AT_ONCE = 50, 1000
 
 
 class Leases:
@@ -27,39 +24,25 @@ class Leases:
 
     def __init__(self, redis: Redis, scripts: Scripts, lease_s: float) -> None:
         self._redis, self._scripts, self._lease_s = redis, scripts, lease_s
-        self.running: dict[str, str] = {}
-        """The scope of each running request."""
-        self._reclaim_at: list[float] = []
+        self.running: set[str] = set()
+        """Requests that have something reserved."""
 
     async def renew(self) -> None:
         """Another `lease_s` for every running call; OUT_OF_REACH."""
         if not self.running:
             return
-        until = int((time.time() + self._lease_s) * 1000)
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for request, scope in self.running.items():
-                pipeline.zadd(f"{scope}:live", {request: until}, xx=True)
-            await pipeline.execute()
+        until, running = int((time.time() + self._lease_s) * 1000), tuple(self.running)
+        for at in range(0, len(running), RENEWED_AT_ONCE):
+            some = running[at : at + RENEWED_AT_ONCE]
+            await self._redis.zadd(LIVE, dict.fromkeys(some, until), xx=True)
 
-    def worker_is_gone(self) -> None:
-        """A worker died just now: its leases end one `lease_s` from now at the latest."""
-        self._reclaim_at.append(time.monotonic() + self._lease_s + MARGIN_S)
-
-    async def reclaim_due(self, scopes: Iterable[str]) -> None:
-        """Give back what dead workers had reserved in any of the scopes; OUT_OF_REACH."""
-        now = time.monotonic()
-        due = [at for at in self._reclaim_at if at <= now]
-        if not due:
-            return
-        counts = await asyncio.gather(*[self._reclaim(scope) for scope in scopes])
-        self._reclaim_at = [at for at in self._reclaim_at if at not in due]
-        if any(counts):
-            log.warning("gave back what %d calls of dead workers had reserved", sum(counts))
-
-    async def _reclaim(self, scope: str) -> int:
+    async def reclaim(self) -> None:
+        """Give back, in every scope, what calls had reserved whose lease is over; OUT_OF_REACH."""
         n_given_back = 0
         while True:
-            n_late = int(await self._scripts.run("reclaim", scope, ()))
+            n_late = int(await self._scripts.run("reclaim", NO_KEYS))
             n_given_back += n_late
             if n_late < AT_ONCE:
-                return n_given_back
+                break
+        if n_given_back:
+            log.warning("gave back what %d calls of dead workers had reserved", n_given_back)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine
 from typing import Any
-from uuid import UUID
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool
@@ -21,23 +20,28 @@ from alpha.gateway.metering import Ledger
 from alpha.gateway.proxy import Upstreams
 from alpha.gateway.rates import limits_away
 from alpha.gateway.resting import Resting
+from alpha.gateway.scopes import Scope
 from alpha.gateway.scripts import OUT_OF_REACH
 from alpha.gateway.shipper import Shipper
 from alpha.gateway.table import TableKeeper
 from alpha.gateway.transcripts import Transcripts
 from alpha.gateway.under_way import CallsUnderWay
-from alpha.routing import GrantEntry, Table, deployments_of
+from alpha.routing import Table, deployments_of
 
 log = logging.getLogger(__name__)
 CONNECT_S = 3
 # A statement that waits longer is given up and tried again: nothing of a worker may hang for good.
 STATEMENT_MS = 10_000
 SPENT = """
-SELECT coalesce(sum(cost_micros), 0)::bigint,
-    coalesce(sum(tokens_in_shown + tokens_out)
-        FILTER (WHERE started_at >= date_trunc('day', now(), 'UTC')), 0)::bigint,
+SELECT coalesce(sum(tokens_in_shown + tokens_out), 0)::bigint,
+    coalesce(sum(cost_micros), 0)::bigint,
+    coalesce(sum(tokens_in_shown + tokens_out) FILTER (WHERE today), 0)::bigint,
+    coalesce(sum(cost_micros) FILTER (WHERE today), 0)::bigint,
     floor(extract(epoch FROM now()) / 86400)::bigint
-FROM usage_event WHERE partner_id = %s AND grant_id = %s
+FROM usage_event, LATERAL (SELECT started_at >= date_trunc('day', now(), 'UTC') AS today) AS of_day
+WHERE partner_id = %(partner_id)s
+    AND (%(key_id)s::uuid IS NULL OR key_id = %(key_id)s)
+    AND (%(grant_id)s::uuid IS NULL OR grant_id = %(grant_id)s)
 """
 
 
@@ -65,7 +69,7 @@ class Parts:
         self.resting = Resting(after=config.rest_after, rest_s=config.rest_s)
         self.hidden = HiddenPrompts(self.upstreams)
         self.limits = Limits(config, self._spent)
-        self.shipper = Shipper(config, self.journal, self.pool, self._rescued)
+        self.shipper = Shipper(config, self.journal, self.pool, self.limits.settle_rescued)
         self.transcripts = Transcripts(config, self.pool)
         self.tables = TableKeeper(config, self.pool, self._swapped)
         self.under_way = CallsUnderWay(lambda: self.tables.table, config.whole_call_s)
@@ -107,28 +111,30 @@ class Parts:
         self.under_way.look_again()
         self.hidden.measure_all(table)
         self.resting.only(deployments_of(table))
-        grants = [grant for held in table.grants.values() for grant in held]
-        self.limits.grants_are(grants)
-        self.in_background(self._seed(grants))
+        self.limits.table_is(table)
+        self.in_background(self._seed())
 
-    async def _seed(self, grants: Sequence[GrantEntry]) -> None:
+    async def _seed(self) -> None:
         try:
-            await self.limits.seed_missing(grants)
+            await self.limits.seed_missing()
         except (*OUT_OF_REACH, Refusal) as error:
             log.warning("spending is not known to the counters yet: %s", error)
 
-    async def _spent(self, grant_id: UUID, partner_id: UUID) -> Spent:
+    async def _spent(self, scope: Scope) -> Spent:
         """What the usage table says, with everything this worker has to tell in it."""
+        ids = {"partner_id": scope.partner_id, "key_id": scope.key_id, "grant_id": scope.grant_id}
         try:
             await self.shipper.ship_own()
             async with self.pool.connection(timeout=CONNECT_S) as connection:
-                cursor = await connection.execute(SPENT, [partner_id, grant_id])
+                cursor = await connection.execute(SPENT, ids)
                 row = await cursor.fetchone()
         except psycopg.Error as error:
             raise limits_away() from error
-        micros, tokens, day = row or (0, 0, 0)
-        return Spent(micros=micros, tokens_today=tokens, day=day)
-
-    async def _rescued(self, events: Sequence[Mapping[str, Any]]) -> None:
-        self.limits.leases.worker_is_gone()
-        await self.limits.settle_rescued(events)
+        tokens, micros, tokens_today, micros_today, day = row or (0, 0, 0, 0, 0)
+        return Spent(
+            tokens=tokens,
+            micros=micros,
+            tokens_today=tokens_today,
+            micros_today=micros_today,
+            day=day,
+        )

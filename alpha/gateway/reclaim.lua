@@ -1,4 +1,5 @@
 -- Gives back what requests had reserved whose leases are over; returns how many they were.
--- KEYS[1]: the scope.
-local time = redis.call('TIME')
-return reclaim(KEYS[1], tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000))
+-- Run by every worker every few seconds, so that whom settle.lua remembers is forgotten here.
+redis.call('ZREMRANGEBYSCORE', PAST, '-inf', seconds - 300)
+redis.call('EXPIRE', PAST, 600)
+return reclaim()

@@ -13,6 +13,7 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
+from alpha.quotas import NAMES, Quotas
 from alpha.routing import (
     CheckpointEntry,
     CodenameEntry,
@@ -31,11 +32,11 @@ log = logging.getLogger(__name__)
 Row = Mapping[str, Any]
 Group = Mapping[Any, list[Row]]
 
-KEYS = """
-SELECT k.id, k.public, k.digest, k.partner_id, k.expires_at, k.allowed_addresses
-FROM partner_key k JOIN partner p ON p.id = k.partner_id
+_OF_PARTNER = ", ".join(f"p.{name} AS partner_{name}" for name in (*NAMES, "limited_since"))
+KEYS = f"""
+SELECT k.*, {_OF_PARTNER} FROM partner_key k JOIN partner p ON p.id = k.partner_id
 WHERE k.revoked_at IS NULL AND p.ended_at IS NULL
-"""
+"""  # noqa: S608
 # A partner's own grants come first; a revoked grant is one that ended when it was revoked.
 GRANTS = """
 SELECT g.*, least(g.ends_at, g.revoked_at) AS closes_at,
@@ -123,7 +124,19 @@ def _key(row: Row) -> KeyEntry:
         partner_id=row["partner_id"],
         expires_at=row["expires_at"],
         networks=tuple(_network(address) for address in row["allowed_addresses"]),
+        quotas=_quotas(row),
+        limited_since=_milliseconds(row["limited_since"]),
+        partner_quotas=_quotas(row, "partner_"),
+        partner_limited_since=_milliseconds(row["partner_limited_since"]),
     )
+
+
+def _quotas(row: Row, prefix: str = "") -> Quotas:
+    return Quotas(**{name: row[prefix + name] for name in NAMES})
+
+
+def _milliseconds(moment: datetime | None) -> int:
+    return 0 if moment is None else int(moment.timestamp() * 1000)
 
 
 def _network(address: str) -> Network:
@@ -152,11 +165,7 @@ def _grant(row: Row) -> GrantEntry:
         terms_accepted=row["terms_accepted_at"] is not None,
         transcript_consent=row["transcript_consent"],
         transcript_days=row["transcript_days"],
-        requests_per_minute=row["requests_per_minute"],
-        tokens_per_minute=row["tokens_per_minute"],
-        concurrent_requests=row["concurrent_requests"],
-        tokens_per_day=row["tokens_per_day"],
-        budget_micros=row["budget_micros"],
+        quotas=_quotas(row),
     )
 
 

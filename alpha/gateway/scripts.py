@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError
@@ -13,9 +13,29 @@ from redis.exceptions import NoScriptError, RedisError
 from alpha.gateway.valkey import Answer, Line, packed
 
 FOLDER = Path(__file__).parent
-NAMES = ("start", "settle", "seed", "reclaim")
+NAMES = ("start", "settle", "seed", "seeded", "reclaim", "look")
 SHARED = "shared"
 OUT_OF_REACH = (RedisError, OSError, TimeoutError)
+
+
+class Words(NamedTuple):
+    """Words of a command that were packed beforehand, since many calls send the same."""
+
+    n: int
+    packed: bytes
+
+
+def words(*of: str | int) -> Words:
+    """Those words, packed."""
+    return Words(len(of), packed(of))
+
+
+def keys_of(*names: str) -> Words:
+    """The keys of a script, after their number."""
+    return words(len(names), *names)
+
+
+NO_KEYS, NOTHING = keys_of(), words()
 
 
 class Scripts:
@@ -23,30 +43,42 @@ class Scripts:
 
     def __init__(self, redis: Redis, patience_s: float = 1.0) -> None:
         self._redis, self._patience_s = redis, patience_s
-        self._hashes: dict[str, bytes] = {}
+        self._heads: dict[str, bytes] = {}
         self._line: Line | None = None
         self._opening: asyncio.Task[Line] | None = None
 
-    async def run(self, script: str, scope: str, arguments: Sequence[str | int]) -> Any:
-        """What the script returns for that scope."""
-        asked = self.send(script, scope, arguments)
+    async def run(
+        self,
+        script: str,
+        keys: Words,
+        arguments: Sequence[str | int] = (),
+        more: Words = NOTHING,
+    ) -> Any:
+        """What the script returns for those keys, the arguments, and more of them."""
+        asked = self.send(script, keys, arguments, more)
         if asked is None:
             line = await self._open()
-            asked = line.ask(self._command(script, scope, arguments))
+            asked = line.ask(self._command(script, keys, arguments, more))
         try:
             return await asked
         except NoScriptError:
             # Its scripts were flushed under an open connection.
             await self._load()
             line = await self._open()
-            return await line.ask(self._command(script, scope, arguments))
+            return await line.ask(self._command(script, keys, arguments, more))
 
-    def send(self, script: str, scope: str, arguments: Sequence[str | int]) -> Answer | None:
+    def send(
+        self,
+        script: str,
+        keys: Words,
+        arguments: Sequence[str | int] = (),
+        more: Words = NOTHING,
+    ) -> Answer | None:
         """The script's answer to be, asked before this returns; None without a connection."""
         line = self._line
         if line is None or not line.is_open:
             return None
-        return line.ask(self._command(script, scope, arguments))
+        return line.ask(self._command(script, keys, arguments, more))
 
     async def close(self) -> None:
         if self._opening is not None:
@@ -54,9 +86,12 @@ class Scripts:
         if self._line is not None:
             await self._line.close()
 
-    def _command(self, script: str, scope: str, arguments: Sequence[str | int]) -> bytes:
-        words = (b"EVALSHA", self._hashes[script], b"1", scope, *arguments)
-        return b"*%d\r\n%s" % (len(words), packed(words))
+    def _command(
+        self, script: str, keys: Words, arguments: Sequence[str | int], more: Words
+    ) -> bytes:
+        n_words = 2 + keys.n + len(arguments) + more.n
+        parts = (n_words, self._heads[script], keys.packed, packed(arguments), more.packed)
+        return b"*%d\r\n%s%s%s%s" % parts
 
     async def _open(self) -> Line:
         """The new connection, opened once for all who wait for it; ConnectionError."""
@@ -82,7 +117,7 @@ class Scripts:
         shared = _text(SHARED)
         texts = {name: shared + _text(name) for name in NAMES}
         loaded = {name: str(await self._redis.script_load(texts[name])) for name in NAMES}
-        self._hashes = {name: sha.encode() for name, sha in loaded.items()}
+        self._heads = {name: packed((b"EVALSHA", sha)) for name, sha in loaded.items()}
 
 
 def _text(name: str) -> str:

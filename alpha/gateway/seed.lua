@@ -1,8 +1,12 @@
--- Sets what was spent so far, from the usage table, where the counters know nothing.
--- KEYS[1]: the scope. ARGV: micros spent in all, tokens used today, today as days since 1970.
-local scope = KEYS[1]
-if redis.call('EXISTS', scope .. ':seeded') == 1 then return 0 end
-redis.call('SET', scope .. ':money', ARGV[1])
-redis.call('SET', scope .. ':day:' .. ARGV[3], ARGV[2], 'EX', 172800)
-redis.call('SET', scope .. ':seeded', '1')
+-- Sets what was used so far, from the usage table, where the counters do not know it.
+-- KEYS[1]: the scope. ARGV: since which limits, tokens and micros in all, those of a day, and
+-- that day as days since 1970.
+local s, since = load(KEYS[1]), tonumber(ARGV[1])
+if s[SEEDED] == since then return 0 end
+s[SEEDED], s[ALL_TOKENS], s[ALL_MICROS] = since, tonumber(ARGV[2]), tonumber(ARGV[3])
+s[DAY_TOKENS], s[DAY_MICROS] = 0, 0
+if tonumber(ARGV[6]) == day then
+  s[DAY_TOKENS], s[DAY_MICROS] = tonumber(ARGV[4]), tonumber(ARGV[5])
+end
+store(KEYS[1], s)
 return 1

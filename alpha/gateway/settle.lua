@@ -1,23 +1,32 @@
 -- Replaces what a request had reserved by what it used; a second time does nothing.
--- KEYS[1]: the scope. ARGV: request, tokens used, micros used.
-local scope, request, tokens, micros = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
-local time = redis.call('TIME')
-local seconds = tonumber(time[1])
-local minute, day = math.floor(seconds / 60), math.floor(seconds / 86400)
+-- KEYS: the scopes that are limited by now, counted beside those it was let in by.
+-- ARGV: request, tokens used, micros used.
+local request, tokens, micros = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+if redis.call('ZADD', PAST, 'NX', seconds, request) == 0 then return 0 end
 
-if redis.call('ZSCORE', scope .. ':past', request) then return 0 end
-redis.call('ZREMRANGEBYSCORE', scope .. ':past', '-inf', seconds - 300)
-redis.call('ZADD', scope .. ':past', seconds, request)
-redis.call('EXPIRE', scope .. ':past', 600)
-redis.call('ZREM', scope .. ':live', request)
+local held, counted = taken(request), {}
+local of_minute = not held or held.minute == minute
+local of_day = not held or held.day == day
 
-local at_minute, at_day = give_back(scope, request)
-if at_minute then minute, day = at_minute, at_day end
-redis.call('INCRBY', scope .. ':minute:' .. minute, tokens)
-redis.call('EXPIRE', scope .. ':minute:' .. minute, 120)
-if redis.call('EXISTS', scope .. ':seeded') == 1 then
-  redis.call('INCRBY', scope .. ':money', micros)
-  redis.call('INCRBY', scope .. ':day:' .. day, tokens)
-  redis.call('EXPIRE', scope .. ':day:' .. day, 172800)
+local function count(scope, is_held)
+  if counted[scope] then return end
+  counted[scope] = true
+  local s = load(scope)
+  if is_held then release(s, held) end
+  if of_minute then s[MINUTE_TOKENS] = s[MINUTE_TOKENS] + tokens end
+  if s[SEEDED] > 0 then
+    if of_day then
+      s[DAY_TOKENS] = s[DAY_TOKENS] + tokens
+      s[DAY_MICROS] = s[DAY_MICROS] + micros
+    end
+    s[ALL_TOKENS] = s[ALL_TOKENS] + tokens
+    s[ALL_MICROS] = s[ALL_MICROS] + micros
+  end
+  store(scope, s)
 end
+
+if held then
+  for scope in string.gmatch(held.scopes, '%S+') do count(scope, true) end
+end
+for _, scope in ipairs(KEYS) do count(scope, false) end
 return 1

@@ -79,7 +79,7 @@ class Half:
         """Reserve what it may use; Refusal 402, 429 or 503."""
         route, operation = self.route, self.operation
         self.admission = await parts.limits.start(
-            route.grant, route.key.id, self.request_hex, lambda: upper_bound(route, operation)
+            route.key, route.grant, self.request_hex, lambda: upper_bound(route, operation)
         )
 
     async def give_back(self, parts: Parts) -> None:

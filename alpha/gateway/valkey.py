@@ -47,7 +47,8 @@ class Line(asyncio.Protocol):
     def ask(self, command: bytes) -> Answer:
         """The answer of a packed command: RedisError as Valkey refused it, OSError without one."""
         answer = self._loop.create_future()
-        if not self.is_open:
+        # A reset connection is known to the transport a moment before `connection_lost`.
+        if not self.is_open or self._transport.is_closing():
             answer.set_exception(ConnectionError("the connection to Valkey is closed"))
             return answer
         self._waiting.append((self._loop.time() + self._patience_s, answer))

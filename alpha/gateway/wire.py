@@ -42,6 +42,7 @@ class Call:
         "headers",
         "is_started",
         "lifetime",
+        "look_up_rates",
         "rates",
         "request_id",
         "scope",
@@ -51,8 +52,9 @@ class Call:
         self.scope, self._receive, self._send = scope, receive, send
         self.request_id: UUID = uuid7()
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        # `x-ratelimit-*`, known once limits were asked.
+        # `x-ratelimit-*`, known once limits were asked; else looked up, once the key is known.
         self.rates: Headers = ()
+        self.look_up_rates: Callable[[], Awaitable[Headers]] | None = None
         # `deprecation` and `sunset`, known once the codename is and its end is near.
         self.lifetime: Headers = ()
         self.is_started = False
@@ -108,6 +110,8 @@ class Call:
 
     async def start(self, status: int, headers: Headers) -> None:
         """Send status and headers: the request id, rates, lifetime, `headers`; no others."""
+        if not self.rates and self.look_up_rates is not None:
+            self.rates = await self.look_up_rates()
         self.is_started = True
         own = (b"x-request-id", str(self.request_id).encode())
         await self._send(
@@ -130,7 +134,7 @@ class Call:
 
     async def refuse(self, refusal: Refusal) -> None:
         """Send a whole error."""
-        headers = refusal.headers
+        headers, self.rates = refusal.headers, refusal.rates or self.rates
         if refusal.retry_after is not None:
             headers = (*headers, (b"retry-after", str(refusal.retry_after).encode()))
         await self.reply(refusal.status, refusal.body(), headers)

@@ -6,13 +6,43 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
+from alpha.quotas import NAMES, Quotas
 from infra.ids import uuid7
 from infra.models import Person
 from infra.triggers import changes_routing, kept
 from releases.models import Stage
 
 
-class Partner(models.Model):
+class Limited(models.Model):
+    """What has limits of its own; a call must be within those of its key, partner and grant."""
+
+    requests_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    tokens_per_minute = models.PositiveBigIntegerField(null=True, blank=True)
+    concurrent_requests = models.PositiveIntegerField(null=True, blank=True)
+    tokens_per_day = models.PositiveBigIntegerField(null=True, blank=True)
+    budget_micros_per_day = models.PositiveBigIntegerField(null=True, blank=True)
+    tokens_total = models.PositiveBigIntegerField(null=True, blank=True)
+    budget_micros = models.PositiveBigIntegerField(null=True, blank=True)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def quotas(self) -> Quotas:
+        """Its limits; None is no limit."""
+        return Quotas(**{name: getattr(self, name) for name in NAMES})
+
+
+def knows_since_when(table: str) -> models.CheckConstraint:
+    """The gateway counts from there on, and reads what was used before from the usage table."""
+    return models.CheckConstraint(
+        condition=Q(limited_since__isnull=False) | Q(**{f"{name}__isnull": True for name in NAMES}),
+        name=f"{table}_limited_since",
+        violation_error_message="Limits are kept with the moment since when there are any.",
+    )
+
+
+class Partner(Limited):
     """An organization that tries checkpoints before the public does."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -20,10 +50,12 @@ class Partner(models.Model):
     contact_email = models.EmailField()
     created_at = models.DateTimeField(auto_now_add=True)
     ended_at = models.DateTimeField(null=True, blank=True)
+    limited_since = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         db_table = "partner"
         ordering = ["name"]
+        constraints = [knows_since_when("partner")]
         triggers = [kept("partner"), changes_routing("partner")]
 
     def __str__(self) -> str:
@@ -71,7 +103,7 @@ class CohortMember(models.Model):
         return f"{self.partner} in {self.cohort}"
 
 
-class Grant(models.Model):
+class Grant(Limited):
     """A partner's or a cohort's access to one stage, with its window, quotas and consents."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -84,11 +116,6 @@ class Grant(models.Model):
     stage = models.ForeignKey(Stage, on_delete=models.PROTECT, related_name="grants")
     opens_at = models.DateTimeField()
     ends_at = models.DateTimeField(null=True, blank=True)
-    requests_per_minute = models.PositiveIntegerField(null=True, blank=True)
-    tokens_per_minute = models.PositiveBigIntegerField(null=True, blank=True)
-    concurrent_requests = models.PositiveIntegerField(null=True, blank=True)
-    tokens_per_day = models.PositiveBigIntegerField(null=True, blank=True)
-    budget_micros = models.PositiveBigIntegerField(null=True, blank=True)
     terms_version = models.CharField(max_length=40, blank=True)
     terms_accepted_at = models.DateTimeField(null=True, blank=True)
     terms_accepted_by = models.CharField(max_length=200, blank=True)
@@ -128,7 +155,7 @@ class Grant(models.Model):
         return f"{self.partner or self.cohort} on {self.stage}"
 
 
-class Key(models.Model):
+class Key(Limited):
     """A partner's key `slw_<public>_<secret>`; only a keyed digest is stored."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -142,10 +169,12 @@ class Key(models.Model):
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     revoke_reason = models.TextField(blank=True)
+    limited_since = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         db_table = "partner_key"
         ordering = ["-created_at"]
+        constraints = [knows_since_when("partner_key")]
         triggers = [kept("partner_key"), changes_routing("partner_key")]
 
     def __str__(self) -> str:

@@ -8,25 +8,12 @@ from datetime import datetime
 from django.db import transaction
 
 from alpha.models import Cohort, Grant, Partner
+from alpha.quotas import NO_LIMITS, Quotas
 from infra import audit, clock
 from infra.actors import Actor
 from infra.errors import InvalidInput, InvalidMove
 from infra.roles import Role, Scope
 from releases.models import Stage
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quotas:
-    """What a grant allows; None is no limit. Money in micro-units of the price's currency."""
-
-    requests_per_minute: int | None = None
-    tokens_per_minute: int | None = None
-    concurrent_requests: int | None = None
-    tokens_per_day: int | None = None
-    budget_micros: int | None = None
-
-
-NO_LIMITS = Quotas()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import aiohttp
 import pytest
-import redis
 from aiohttp import web
 from django.db.models import Sum
 
 from alpha.gateway.config import GatewayConfig
-from alpha.gateway.limits import scope_of
+from alpha.gateway.scopes import scope_of
 from alpha.models import UsageEvent
 from tests.alpha.builders import Access
 from tests.alpha.gateway.conftest import chat
+from tests.alpha.gateway.counted import counters_of, is_free
 from tests.alpha.gateway.server import Running, running, wait_for
 from tests.alpha.gateway.test_limits import limit, price
 from tests.alpha.gateway.upstream import Upstream
@@ -180,13 +179,8 @@ def _all_is_settled(granted: Access, valkey: str, seen: Counter[Any]) -> None:
     scope = scope_of(granted.grant.pk, granted.partner.pk)
     records = UsageEvent.objects.aggregate(micros=Sum("cost_micros"), tokens_out=Sum("tokens_out"))
     states = Counter(UsageEvent.objects.values_list("state", flat=True))
-    with redis.Redis.from_url(valkey, decode_responses=True) as counters:
-        day = int(time.time() // 86400)
-        assert counters.zcard(f"{scope}:live") == 0
-        assert counters.hlen(f"{scope}:hold") == 0
-        assert int(counters.get(f"{scope}:money:held") or 0) == 0
-        assert int(counters.get(f"{scope}:day:{day}:held") or 0) == 0
-        assert int(counters.get(f"{scope}:money") or 0) == records["micros"]
+    assert is_free(valkey, scope)
+    assert counters_of(valkey, scope)["micros"] == records["micros"]
     assert records["micros"] == MICROS_A_TOKEN * records["tokens_out"] > 0
     n_failed = seen[502] + seen[503] + seen[504]
     told = {"succeeded": seen[200] + N_WARM, "failed": n_failed, "client_gone": seen["left"]}

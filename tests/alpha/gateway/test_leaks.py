@@ -12,7 +12,12 @@ from releases.models import Checkpoint
 from tests.alpha.gateway.conftest import chat
 from tests.alpha.gateway.upstream import MARKS, Behaviour, Upstream
 
-REPLY_HEADERS = {"x-request-id", "content-type", "content-length", "date"}
+RATES = {
+    f"x-ratelimit-{number}-{of}"
+    for number in ("limit", "remaining", "reset")
+    for of in ("requests", "tokens")
+}
+REPLY_HEADERS = RATES | {"x-request-id", "content-type", "content-length", "date"}
 STREAM_HEADERS = REPLY_HEADERS - {"content-length"} | {
     "cache-control",
     "x-accel-buffering",

@@ -15,13 +15,14 @@ import redis
 from redis.asyncio import Redis
 
 from alpha.gateway.config import GatewayConfig
-from alpha.gateway.limits import scope_of
+from alpha.gateway.scopes import scope_of
 from alpha.gateway.scripts import Scripts
 from alpha.models import Grant, UsageEvent
 from infra import clock
 from releases.models import Price
 from tests.alpha.builders import Access
 from tests.alpha.gateway.conftest import chat
+from tests.alpha.gateway.counted import counters_of, holds_of
 from tests.alpha.gateway.server import Running, running, wait_for
 from tests.alpha.gateway.upstream import Upstream
 
@@ -45,8 +46,8 @@ def limit(granted: Access, *workers: Running, **quotas: int) -> None:
 def _knows(worker: Running, granted: Access, quotas: dict[str, int]) -> bool:
     table = worker.parts.tables.table
     assert table is not None
-    entry = table.grants[granted.partner.pk, granted.stage.pk][0]
-    return all(getattr(entry, name) == value for name, value in quotas.items())
+    known = table.grants[granted.partner.pk, granted.stage.pk][0].quotas
+    return all(getattr(known, name) == value for name, value in quotas.items())
 
 
 def price(granted: Access, output: int, *workers: Running) -> None:
@@ -88,14 +89,15 @@ async def _status(session: aiohttp.ClientSession, url: str, fields: dict[str, ob
 
 
 def counters(granted: Access, config: GatewayConfig) -> dict[str, int]:
+    """Money of the grant, and what is reserved in it."""
     scope = scope_of(granted.grant.pk, granted.partner.pk)
-    with redis.Redis.from_url(config.redis_url, decode_responses=True) as client:
-        return {
-            "held": int(client.get(f"{scope}:money:held") or 0),
-            "spent": int(client.get(f"{scope}:money") or 0),
-            "live": client.zcard(f"{scope}:live"),
-            "holds": client.hlen(f"{scope}:hold"),
-        }
+    found = counters_of(config.redis_url, scope)
+    return {
+        "held": found["micros_held"],
+        "spent": found["micros"],
+        "live": found["running"],
+        "holds": len(holds_of(config.redis_url, scope)),
+    }
 
 
 def test_exactly_as_many_requests_a_minute_as_granted(

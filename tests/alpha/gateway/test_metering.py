@@ -16,20 +16,21 @@ from uuid import UUID
 import httpx2 as httpx
 import openai
 import pytest
-import redis
 
 from alpha.gateway.config import GatewayConfig
 from alpha.gateway.errors import Refusal
 from alpha.gateway.journal import Journal
-from alpha.gateway.limits import Admission, Estimate, scope_of
+from alpha.gateway.limits import Admission, Estimate
 from alpha.gateway.metering import cost_micros
 from alpha.gateway.replies import Counted
+from alpha.gateway.scopes import scope_of
 from alpha.models import Grant, UsageEvent
 from alpha.routing import PriceEntry
 from infra import clock
 from infra.embedded.paths import PROJECT_DIR
 from tests.alpha.builders import Access
 from tests.alpha.gateway.conftest import chat
+from tests.alpha.gateway.counted import holds_of
 from tests.alpha.gateway.server import Running, running, wait_for
 from tests.alpha.gateway.test_limits import counters
 from tests.alpha.gateway.upstream import Upstream
@@ -213,10 +214,7 @@ def _only_leases_of_calls_never_begun(
     granted: Access, config: GatewayConfig, states: dict[UUID, str]
 ) -> None:
     """A call that was let in and not begun yet when its process died: its lease runs out."""
-    scope = scope_of(granted.grant.pk, granted.partner.pk)
-    with redis.Redis.from_url(config.redis_url, decode_responses=True) as client:
-        left = dict(client.zrange(f"{scope}:live", 0, -1, withscores=True))
-        assert set(client.hkeys(f"{scope}:hold")) == set(left)
+    left = holds_of(config.redis_url, scope_of(granted.grant.pk, granted.partner.pk))
     assert not {UUID(request) for request in left} & set(states)
     assert all(until / 1000 - time.time() <= config.lease_s for until in left.values())
 
@@ -229,11 +227,12 @@ def test_a_reservation_whose_process_is_gone_is_free_after_its_lease(
         table = worker.parts.tables.table
         assert table is not None
         grant = table.grants[granted.partner.pk, granted.stage.pk][0]
+        key = table.keys[granted.key.public]
 
         def start(request: str) -> Admission:
             wanted = Estimate(tokens=9, micros=90, bounded=True)
             limits = worker.parts.limits
-            return worker.do(limits.start(grant, granted.key.pk, request, lambda: wanted))
+            return worker.do(limits.start(key, grant, request, lambda: wanted))
 
         start("a" * 32)
         # Nobody renews it from here on, as after a kill.
@@ -246,7 +245,7 @@ def test_a_reservation_whose_process_is_gone_is_free_after_its_lease(
 
 def _starts(start: Callable[[str], Admission]) -> bool:
     try:
-        return bool(start("c" * 32).scope)
+        return start("c" * 32).is_counted
     except Refusal:
         return False
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import struct
 import threading
 import time
 from collections import Counter
@@ -17,17 +18,19 @@ from aiohttp import web
 from django.db.models import Sum
 
 from alpha.gateway.config import GatewayConfig
-from alpha.gateway.limits import scope_of
-from alpha.models import Grant, UsageEvent
+from alpha.gateway.scopes import names_of, scope_of
+from alpha.models import Grant, Key, Partner, UsageEvent
+from alpha.quotas import NAMES
 from infra import clock
 from releases.models import Price
 from tests.alpha.builders import Access, access
+from tests.alpha.gateway.counted import FORMAT, HELD, counters_of, is_free
 from tests.alpha.gateway.server import Running, running, wait_for
-from tests.alpha.gateway.test_limits import counters
 from tests.alpha.gateway.test_metering import Killable
 from tests.alpha.gateway.upstream import HEADERS, Upstream
 
 log = logging.getLogger(__name__)
+LIMITS = dict.fromkeys(NAMES, 10**9)
 FATES = ("succeed", "fail", "leave")
 AT_ONCE = 32
 
@@ -54,15 +57,11 @@ def mixed() -> Iterator[Mixed]:
 
 @pytest.fixture
 def granted(config: GatewayConfig, mixed: Mixed) -> Access:
-    """With a budget and every other limit, and a price for input and output."""
+    """With every limit on key, partner and grant, and a price for input and output."""
     found = access(mixed.url)
-    Grant.objects.update(
-        budget_micros=10**9,
-        tokens_per_day=10**9,
-        tokens_per_minute=10**9,
-        requests_per_minute=10**6,
-        concurrent_requests=1000,
-    )
+    Grant.objects.update(**LIMITS)
+    for holder in (Key, Partner):
+        holder.objects.update(**LIMITS, limited_since=clock.now())
     Price.objects.create(
         checkpoint=found.checkpoint,
         currency="USD",
@@ -119,8 +118,16 @@ def recorded() -> int:
 
 
 def is_even(granted: Access, config: GatewayConfig) -> bool:
-    nothing_but = {"held": 0, "live": 0, "holds": 0, "spent": recorded()}
-    return counters(granted, config) == nothing_but
+    """In every scope that is limited: nothing reserved, and spent what was recorded."""
+    names = names_of(granted.key.pk, granted.partner.pk, granted.grant.pk)
+    limited = [
+        name
+        for name, holder in zip(names, (Key, Partner, Grant), strict=True)
+        if holder.objects.filter(budget_micros__isnull=False).exists()
+    ]
+    spent = {counters_of(config.redis_url, name)["micros"] for name in limited}
+    free = [is_free(config.redis_url, name) for name in limited]
+    return bool(limited) and spent == {recorded()} and all(free)
 
 
 def test_after_ninety_calls_nothing_is_reserved_and_spent_is_what_was_recorded(
@@ -139,16 +146,8 @@ def test_after_ninety_calls_nothing_is_reserved_and_spent_is_what_was_recorded(
 def test_a_call_begun_before_its_grant_had_a_budget_is_counted_in_it(
     granted: Access, config: GatewayConfig, mixed: Mixed
 ) -> None:
-    unlimited = dict.fromkeys(
-        (
-            "budget_micros",
-            "tokens_per_day",
-            "tokens_per_minute",
-            "requests_per_minute",
-            "concurrent_requests",
-        )
-    )
-    Grant.objects.update(**unlimited)
+    for holder in (Grant, Key, Partner):
+        holder.objects.update(**dict.fromkeys(NAMES))
     mixed.behaviour.chunk_delay_s = 0.3
     with running(config) as worker:
         caller = threading.Thread(target=call_all, args=(granted, [worker.url], 1))
@@ -156,8 +155,8 @@ def test_a_call_begun_before_its_grant_had_a_budget_is_counted_in_it(
         wait_for(lambda: len(worker.parts.under_way), "the call is under way")
         Grant.objects.update(budget_micros=10**9)
         scope = scope_of(granted.grant.pk, granted.partner.pk)
-        with redis.Redis.from_url(config.redis_url) as client:
-            wait_for(lambda: client.exists(f"{scope}:seeded"), "the counters know the budget")
+        url = config.redis_url
+        wait_for(lambda: counters_of(url, scope)["seeded"], "the counters know the budget")
         assert len(worker.parts.under_way) == 1
         caller.join(20)
         wait_for(lambda: UsageEvent.objects.count() == 1, "the usage landed")
@@ -174,14 +173,18 @@ def test_what_a_dead_worker_had_reserved_before_it_noted_anything_is_given_back(
     call_all(granted, [dead.url], 3)
     wait_for(lambda: UsageEvent.objects.count() == 3, "all usage landed")
     dead.stop()
-    scope = scope_of(granted.grant.pk, granted.partner.pk)
+    names = names_of(granted.key.pk, granted.partner.pk, granted.grant.pk)
     minute, day = int(time.time() // 60), int(time.time() // 86400)
     with redis.Redis.from_url(config.redis_url) as client:
+        for name in names:
+            reserved = counters_of(config.redis_url, name)
+            reserved |= {held: 120 * (90 if "micros" in held else 9) for held in HELD}
+            client.set(name, struct.pack(FORMAT, *(reserved | {"running": 120}).values()))
         for number in range(120):
             request = f"{number:032x}"
-            client.zadd(f"{scope}:live", {request: int((time.time() + 1) * 1000)})
-            client.hset(f"{scope}:hold", request, f"9|90|{minute}|{day}")
-            client.incrby(f"{scope}:money:held", 90)
+            client.zadd("slipway:live", {request: int((time.time() + 1) * 1000)})
+            client.hset("slipway:hold", request, f"9 90 {minute} {day} {' '.join(names)}")
+    assert not is_even(granted, config)
     (config.journal_dir / f"{'0' * 32}.journal").write_bytes(b"")
     with running(config, lease_s=2):
         wait_for(lambda: is_even(granted, config), "nothing is reserved", 20)

@@ -10,9 +10,11 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, ResponseError
 
-from alpha.gateway.scripts import Scripts
+from alpha.gateway.scripts import Scripts, keys_of
 from alpha.gateway.valkey import Incomplete, Line, packed, parsed
 
+# Since when; tokens and micros in all; those of a day, and which.
+SPENT = (1, 6, 5, 6, 5, 20_000)
 PING = b"*1\r\n" + packed([b"PING"])
 ANSWERS: list[tuple[str, bytes, Any]] = [
     ("number", b":-12\r\n", -12),
@@ -134,15 +136,15 @@ def test_an_answer_nobody_waits_for_any_more_is_not_given_to_the_next(valkey: st
 def test_scripts_go_on_over_a_new_connection_and_after_a_flush(valkey: str) -> None:
     async def answers() -> list[Any]:
         async with Redis.from_url(valkey, decode_responses=True) as redis:
-            scripts, scope = Scripts(redis, 5.0), "slipway:{again}"
-            await redis.delete(f"{scope}:seeded")
-            told = [await scripts.run("seed", scope, (5, 6, 7))]
+            scripts, scope = Scripts(redis, 5.0), keys_of("slipway:again")
+            await redis.delete("slipway:again")
+            told = [await scripts.run("seed", scope, SPENT)]
             await redis.script_flush()
-            told.append(await scripts.run("seed", scope, (5, 6, 7)))
+            told.append(await scripts.run("seed", scope, SPENT))
             assert scripts._line is not None
             scripts._line._transport.abort()
             await asyncio.sleep(0.05)
-            opened = asyncio.gather(*(scripts.run("seed", scope, (5, 6, 7)) for _ in range(20)))
+            opened = asyncio.gather(*(scripts.run("seed", scope, SPENT) for _ in range(20)))
             told += await opened
             await scripts.close()
             return told
