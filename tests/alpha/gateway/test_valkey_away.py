@@ -77,11 +77,16 @@ class Cuttable:
     async def _copy(
         self, source: asyncio.StreamReader, to: asyncio.StreamWriter, are_answers: bool
     ) -> None:
+        is_behind = False
         try:
             while data := await source.read(2**16):
                 if are_answers and self._is_cut:
+                    # Open all the same: whoever asks next finds nothing wrong before asking.
+                    is_behind = True
+                elif is_behind:
                     break
-                to.write(data)
+                else:
+                    to.write(data)
         except OSError:
             pass
         to.transport.abort()
