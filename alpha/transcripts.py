@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ from alpha import sealing
 from alpha.models import Transcript
 from infra import clock
 from infra.errors import NotFound
-from infra.storage import ObjectMissing, ObjectStore, object_store
+from infra.storage import ObjectMissing, object_store
 
 READS_AT_ONCE = 8
 
@@ -55,42 +55,44 @@ class Kept:
 
 def read_transcripts(request_ids: Collection[UUID]) -> Kept:
     """As read_transcript for many calls: one query, and several reads of the store at once."""
-    rows = Transcript.objects.filter(
-        request_id__in=request_ids,
-        expires_at__gt=clock.now(),
-        data_key__wrapped_key__isnull=False,
-    ).select_related("data_key")
-    found, store = list(rows), object_store()
-    slices = [found[start::READS_AT_ONCE] for start in range(min(READS_AT_ONCE, len(found)))]
-    with ThreadPoolExecutor(READS_AT_ONCE) as pool:
-        sealed = dict(pair for part in pool.map(_bodies(store), slices) for pair in part)
-    keys = {
-        row.data_key_id: sealing.unwrap(
-            settings.TRANSCRIPT_KEY, row.partner_id, bytes(row.data_key.wrapped_key or b"")
-        )
-        for row in {row.data_key_id: row for row in found}.values()
-    }
+    found = list(
+        Transcript.objects.filter(
+            request_id__in=request_ids,
+            expires_at__gt=clock.now(),
+            data_key__wrapped_key__isnull=False,
+        ).values_list("request_id", "partner_id", "object_key", "data_key__wrapped_key")
+    )
+    sealed = _bodies([(request_id, place) for request_id, _, place, _ in found])
+    keys: dict[bytes, bytes] = {}
     texts, damaged = {}, set()
-    for row in found:
-        if row.request_id not in sealed:
+    for request_id, partner_id, _, stored in found:
+        if request_id not in sealed:
             continue
+        wrapped = bytes(stored)
+        if wrapped not in keys:
+            keys[wrapped] = sealing.unwrap(settings.TRANSCRIPT_KEY, partner_id, wrapped)
         try:
-            text = sealing.unseal(keys[row.data_key_id], row.request_id, sealed[row.request_id])
+            text = sealing.unseal(keys[wrapped], request_id, sealed[request_id])
         except sealing.Unreadable:
-            damaged.add(row.request_id)
+            damaged.add(request_id)
         else:
-            texts[row.request_id] = orjson.loads(text)
+            texts[request_id] = orjson.loads(text)
     return Kept(texts=texts, damaged=frozenset(damaged))
 
 
-def _bodies(store: ObjectStore) -> Callable[[Sequence[Transcript]], list[tuple[UUID, bytes]]]:
-    def read(rows: Iterable[Transcript]) -> list[tuple[UUID, bytes]]:
+def _bodies(places: Sequence[tuple[UUID, str]]) -> dict[UUID, bytes]:
+    """The sealed bytes of each call, from several threads; those that are gone are absent."""
+    store = object_store()
+
+    def read(part: Sequence[tuple[UUID, str]]) -> list[tuple[UUID, bytes]]:
         bodies = []
-        for row in rows:
+        for request_id, place in part:
             try:
-                bodies.append((row.request_id, store.get(row.object_key)))
+                bodies.append((request_id, store.get(place)))
             except ObjectMissing:
                 continue
         return bodies
 
-    return read
+    parts = [places[start::READS_AT_ONCE] for start in range(min(READS_AT_ONCE, len(places)))]
+    with ThreadPoolExecutor(READS_AT_ONCE) as pool:
+        return dict(pair for part in pool.map(read, parts) for pair in part)

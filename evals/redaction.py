@@ -16,7 +16,12 @@ from typing import Any
 RULES_VERSION = 1
 """Changes with the patterns: the same text may then be redacted to another."""
 _NOT_TEXT = frozenset({"role", "type", "id", "tool_call_id"})
-_WORTH_A_LOOK = re.compile(r"@|\d|sk-|slw_|gh[pousr]_|xox|-----BEGIN|eyJ|[Pp]assw|[Bb]earer|hf_")
+_KEY_SIGNS = (
+    "-----begin", "sk-", "slw_", "gh", "glpat-", "akia", "asia", "aiza", "hf_", "xox", "k_live_",
+    "k_test_", "eyj", "earer ", "://", "passw", "api",
+)  # fmt: skip
+_IBAN_HEAD = re.compile(r"[A-Z]{2}\d{2}")
+_DIGITS_TOGETHER = re.compile(r"\d(?:[^\d\n]{0,4}\d){6}")
 
 
 class Personal(StrEnum):
@@ -98,8 +103,9 @@ _KEYS = "|".join(
         r"""(?!\[)[^\s"',;]+""",
     )
 )
+_Pattern = tuple[Personal, re.Pattern[str], Callable[[str], str]]
 # In this order: what a pattern takes is not looked at by those after it.
-_PATTERNS: tuple[tuple[Personal, re.Pattern[str], Callable[[str], str]], ...] = (
+_PATTERNS: tuple[_Pattern, ...] = (
     (Personal.KEY, re.compile(_KEYS), _as_found),
     (
         Personal.EMAIL,
@@ -130,6 +136,17 @@ _PATTERNS: tuple[tuple[Personal, re.Pattern[str], Callable[[str], str]], ...] = 
 )
 
 
+def _worth_a_look(text: str) -> list[_Pattern]:
+    """The patterns that may find something: most texts hold none of their signs."""
+    lowered = text.lower()
+    signs = {
+        Personal.KEY: any(sign in lowered for sign in _KEY_SIGNS),
+        Personal.EMAIL: "@" in text,
+    }
+    has_digits = _DIGITS_TOGETHER.search(text) is not None or _IBAN_HEAD.search(text) is not None
+    return [pattern for pattern in _PATTERNS if signs.get(pattern[0], has_digits)]
+
+
 class Redactor:
     """Takes personal data out of what belongs together: one text gets one name throughout."""
 
@@ -141,7 +158,7 @@ class Redactor:
     def redacted(self, value: Any, where: str = "") -> Any:
         """The value without personal data; `found` grows by what was taken out of it."""
         if isinstance(value, str):
-            return self._text(value, where) if _WORTH_A_LOOK.search(value) else value
+            return self._text(value, where)
         if isinstance(value, Mapping):
             return {key: self._field(key, item, where) for key, item in value.items()}
         if isinstance(value, list | tuple):
@@ -169,7 +186,7 @@ class Redactor:
         return text if changed == inside else json.dumps(changed, ensure_ascii=False)
 
     def _text(self, text: str, where: str) -> str:
-        for kind, pattern, check in _PATTERNS:
+        for kind, pattern, check in _worth_a_look(text):
             text = "".join(self._parts(text, kind, pattern, check, where))
         return text
 

@@ -119,17 +119,19 @@ def _lines(actor: Actor, export: TrainingExport, split: Split) -> Iterator[bytes
     kind, last = TrainingKind(export.kind), 0
     rows = TrainingRow.objects.filter(export=export, split=split.value).order_by("line")
     while True:
-        chunk = list(rows.filter(line__gt=last)[:ROWS_AT_ONCE])
+        later = rows.filter(line__gt=last).values_list("line", "feedback_id", "digest")
+        chunk = list(later[:ROWS_AT_ONCE])
         if not chunk:
             return
-        last = chunk[-1].line
-        ids = [row.feedback_id for row in chunk]
+        last = chunk[-1][0]
+        ids = [feedback_id for _, feedback_id, _ in chunk]
         found = corrections.corrections_of(actor=actor, feedback_ids=ids)
-        for row in chunk:
-            one = found[row.feedback_id]
+        for line, feedback_id, digest in chunk:
+            one = found[feedback_id]
             made = one if isinstance(one, LeftOut) else row_of(kind, one)
-            if isinstance(made, LeftOut) or _sha256(made.line) != row.digest:
-                message = f"{row} is no longer what was exported: make the export anew."
+            if isinstance(made, LeftOut) or _sha256(made.line) != digest:
+                place = f"{split.value}.jsonl:{line}"
+                message = f"{place} is no longer what was exported: make the export anew."
                 raise InvalidMove("row_changed", message)
             yield made.line
 

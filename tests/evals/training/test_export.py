@@ -266,7 +266,7 @@ def test_erased_text_is_not_given_again(of: Access, owner: Actor) -> None:
     place = remarks[3].partner.transcripts.get(request_id=remarks[3].request_id).object_key
     object_store().delete(place)
     made = training_files.lines_of(actor=owner, export=export, split=Split.TRAIN)
-    with pytest.raises(InvalidMove, match=r"train.jsonl:4 .* is no longer"):
+    with pytest.raises(InvalidMove, match="train.jsonl:4 is no longer"):
         list(made)
     PartnerDataKey.objects.update(wrapped_key=None)
     with pytest.raises(InvalidMove, match="of 10 of 10 rows was erased"):

@@ -22,40 +22,37 @@ from tests.evals.training import world
 N_ROWS = 100_000
 MOST_S = 20.0
 MOST_MB = 200
-TO_FILES = """
-import resource, sys, time, json
+BEGIN = """
+import json, resource, sys, time
 import django
 django.setup()
 from django.core.management import call_command
-begun = time.perf_counter()
-call_command("training", "export", "sft", sys.argv[1], "--by", "eval_owner", "--json")
-taken = time.perf_counter() - begun
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-sys.stderr.write(json.dumps({"seconds": taken, "peak_mb": peak}) + "\\n")
-"""
-AS_STREAM = """
-import resource, sys, time, json
-import django
-django.setup()
 from evals.selectors import training as reads
 from evals.services import training_files
 from evals.training.contract import Split
 from infra.people import actor_named
 begun, n_rows = time.perf_counter(), 0
+"""
+TO_FILES = """
+call_command("training", "export", "sft", sys.argv[1], "--by", "eval_owner", "--json")
+"""
+AS_STREAM = """
 export = reads.exports()[0]
 for split in Split:
     made = training_files.lines_of(actor=actor_named("eval_owner"), export=export, split=split)
     n_rows += sum(1 for _ in made)
-taken = time.perf_counter() - begun
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-sys.stderr.write(json.dumps({"seconds": taken, "peak_mb": peak, "n_rows": n_rows}) + "\\n")
+"""
+END = """
+told = {"seconds": time.perf_counter() - begun, "cpu_s": time.process_time(), "n_rows": n_rows}
+told["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+sys.stderr.write(json.dumps(told))
 """
 
 
 def measured(program: str, database: str, *words: str) -> dict[str, float]:
     """What a process of its own says it took; its memory is all of the process's."""
     done = subprocess.run(
-        [sys.executable, "-c", program, *words],
+        [sys.executable, "-c", BEGIN + program + END, *words],
         env={**worker.environment(database), "SLIPWAY_ARTIFACTS": settings.ARTIFACTS},
         cwd=settings.PROJECT_DIR,
         capture_output=True,
