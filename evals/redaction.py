@@ -17,8 +17,9 @@ RULES_VERSION = 1
 """Changes with the patterns: the same text may then be redacted to another."""
 _NOT_TEXT = frozenset({"role", "type", "id", "tool_call_id"})
 _KEY_SIGNS = (
-    "-----begin", "sk-", "slw_", "gh", "glpat-", "akia", "asia", "aiza", "hf_", "xox", "k_live_",
-    "k_test_", "eyj", "earer ", "://", "passw", "api",
+    "-----begin", "sk-", "slw_", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-",
+    "akia", "asia", "aiza", "hf_", "xox", "k_live_", "k_test_", "eyj", "earer ", "://", "passw",
+    "api_key=", "api key: ",
 )  # fmt: skip
 _IBAN_HEAD = re.compile(r"[A-Z]{2}\d{2}")
 _DIGITS_TOGETHER = re.compile(r"\d(?:[^\d\n]{0,4}\d){6}")

@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 import alpha.states
 import evals.judge_endpoints
 import evals.states
+import evals.training.contract
 import infra.delivery_states
 import releases.states
 from infra import embedded
@@ -248,6 +249,7 @@ SPECTACULAR_SETTINGS = {
                 infra.delivery_states.DeliveryState,
                 evals.states.ResultState,
                 evals.states.VersionState,
+                evals.training.contract.TrainingKind,
             )
         },
     },

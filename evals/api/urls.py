@@ -11,6 +11,8 @@ from evals.api import (
     health,
     judge_labels,
     judges,
+    lineage,
+    regression,
     results,
     run_controls,
     run_imports,
@@ -18,6 +20,7 @@ from evals.api import (
     runs,
     suite_imports,
     suites,
+    training,
 )
 
 urlpatterns: list[URLPattern] = [
@@ -87,4 +90,22 @@ urlpatterns: list[URLPattern] = [
     path(
         "feedback/<uuid:feedback_id>/case/", cases.CaseFromFeedback.as_view(), name="feedback-case"
     ),
+    path(
+        "findings/<uuid:finding_id>/cases/plan/",
+        regression.PlanCases.as_view(),
+        name="finding-cases-plan",
+    ),
+    path("findings/<uuid:finding_id>/cases/", regression.MakeCases.as_view(), name="finding-cases"),
+    path("training/exports/", training.TrainingExports.as_view(), name="training-exports"),
+    path(
+        "training/exports/<uuid:export_id>/",
+        training.TrainingExportDetail.as_view(),
+        name="training-export",
+    ),
+    path(
+        "training/exports/<uuid:export_id>/files/<str:name>",
+        training.TrainingExportFile.as_view(),
+        name="training-export-file",
+    ),
+    path("lineage/<uuid:subject_id>/", lineage.Lineage.as_view(), name="lineage"),
 ]

@@ -49,6 +49,11 @@ def file_of(*, actor: Actor, export: TrainingExport, name: str) -> Iterator[byte
     raise NotFound("no_such_file", f"The export has no file {name!r}; it has {', '.join(known)}.")
 
 
+def content_type(name: str) -> str:
+    """Of a file of an export."""
+    return "application/jsonl" if name.endswith(".jsonl") else "application/json"
+
+
 def lines_of(*, actor: Actor, export: TrainingExport, split: Split) -> Iterator[bytes]:
     """The file's lines again, made anew from the text that is still kept; audited.
 
