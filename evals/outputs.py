@@ -12,6 +12,8 @@ import orjson
 import zstandard
 
 LARGEST_BYTES = 64 * 1024 * 1024
+SEALED = b"\x01"
+SEALED_TEXT = "(sealed: the reply to a partner's conversation; read it on the replay's page)"
 # A compressor is made once a thread: making one costs ten times as much as a short text.
 _OWN = threading.local()
 
@@ -69,9 +71,19 @@ def storable_json(value: Any) -> Any:
     return value
 
 
+def is_sealed(kept: bytes | memoryview) -> bool:
+    """Whether it is sealed under a partner's key, and no zstd frame."""
+    return bytes(kept[:1]) == SEALED
+
+
 def unpack(kept: bytes | memoryview) -> Output | None:
-    """The output again; None when nothing was answered."""
+    """The output again; None when nothing was answered.
+
+    That of a partner's conversation opens with its partner's key alone: its text says so.
+    """
     if not kept:
         return None
+    if is_sealed(kept):
+        return Output(text=SEALED_TEXT)
     content = zstandard.decompress(bytes(kept), max_output_size=LARGEST_BYTES)
     return Output(**json.loads(content))

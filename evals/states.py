@@ -49,6 +49,17 @@ class RunSource(StrEnum):
     """Another tool called and scored; its log was imported."""
     REGRADED = "regraded"
     """Stored answers of an older run, graded anew here."""
+    RECORDED = "recorded"
+    """The replies that partners were given, graded here."""
+
+
+class ReplaySource(StrEnum):
+    """Whose conversations a replay asks again."""
+
+    PARTNERS = "partners"
+    """Calls of partners who consented, read where they are kept."""
+    PUBLIC = "public"
+    """A file that anybody may read."""
 
 
 class AuditFinding(StrEnum):

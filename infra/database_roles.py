@@ -52,6 +52,7 @@ WRITTEN_ONCE = frozenset(
         "training_row",
         "probe_answer",
         "probe_rating",
+        "replay_set",
         "webhook_attempt",
     }
 )

@@ -246,6 +246,7 @@ SPECTACULAR_SETTINGS = {
                 evals.states.HypothesisSource,
                 evals.states.RunSource,
                 evals.states.CaseSource,
+                evals.states.ReplaySource,
                 infra.delivery_states.DeliveryState,
                 evals.states.ResultState,
                 evals.states.VersionState,
@@ -323,14 +324,13 @@ EVIDENCE_SOURCES = [
     "releases.evidence.SoakEvidence",
     "releases.evidence.AnswerEvidence",
     "evals.evidence.EvalEvidence",
+    "evals.replay_evidence.ReplayEvidence",
     "alpha.evidence.LiveEvidence",
     "alpha.preference_evidence.PreferenceEvidence",
-    # The first source that knows a kind answers: these kinds have no other yet.
-    "releases.evidence.NothingYet",
 ]
 
 # Who predicts what a stage will see, and observes it there afterwards: each path names a class.
-FORECAST_SOURCES = ["alpha.forecasts.TrafficForecasts"]
+FORECAST_SOURCES = ["alpha.forecasts.TrafficForecasts", "evals.forecasts.ReplayForecasts"]
 
 # Who knows the names in pipeline files, and what gates can settle: each path names a class.
 POLICY_SOURCES = [

@@ -240,13 +240,3 @@ class AnswerEvidence:
                 ]
             }
         )
-
-
-class NothingYet:
-    """Kinds that no part of the product gathers evidence for yet; never a pass, never an error."""
-
-    kinds = frozenset({"replay"})
-
-    def gather(self, gate: Gate, subject: Subject, now: datetime) -> Evidence:
-        """Nothing; the checkpoint is an input all the same."""
-        return Evidence(inputs={"checkpoint": subject.checkpoint_digest})

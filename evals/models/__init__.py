@@ -19,6 +19,7 @@ from evals.models.probes import (
     ProbeRating,
     ProbeRun,
 )
+from evals.models.replays import ReplaySet
 from evals.models.run_sets import RunSet, RunSetReport
 from evals.models.runs import Comparison, EarlyStop, Metric, Result, Run, RunScores, Shard
 from evals.models.suites import Case, Suite, SuiteVersion
@@ -45,6 +46,7 @@ __all__ = [
     "ProbePrompt",
     "ProbeRating",
     "ProbeRun",
+    "ReplaySet",
     "Result",
     "Run",
     "RunScores",

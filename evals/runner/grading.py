@@ -16,6 +16,7 @@ from evals.graders.contract import (
 )
 from evals.outputs import Output
 from evals.runner.grader_services import GraderServices
+from evals.runner.replaying import sealed_values
 from evals.runner.storage import ResultRow
 from evals.runner.work import Call, ShardWork
 from evals.states import ResultState
@@ -152,6 +153,8 @@ UNKNOWN: Mapping[str, Any] = {
 
 
 def _row(work: ShardWork, call: Call, values: dict[str, Any]) -> ResultRow:
+    if call.seal is not None:
+        values = sealed_values(call.seal, call.case_pk, values)
     return ResultRow(
         id=uuid7(),
         run_id=work.run_id,

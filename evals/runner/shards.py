@@ -15,6 +15,7 @@ from evals.runner.leases import Lease
 from evals.runner.limits import Limits, limits_of
 from evals.runner.pace import Paces
 from evals.runner.regrading import StoredAnswers
+from evals.runner.replaying import RecordedReplies, ReplayClient
 from evals.runner.skipping import skip_the_rest
 from evals.runner.work import ShardWork, read_work
 from evals.selectors.runs import run_with_id
@@ -54,13 +55,16 @@ def _client_of(work: ShardWork, paces: Paces) -> ChatClient:
     """A suite that says how long an answer may take wants no second one after it."""
     if work.regraded_from is not None:
         return StoredAnswers(work.regraded_from)
+    if work.only_recorded:
+        return RecordedReplies()
     secret, limit_s = secrets_by_reference.resolve(work.secret_ref), work.policy.request_timeout_s
     retry = RetryPolicy(again_after_timeout=limit_s is None, outlasts_throttling=True)
     if work.max_retries is not None:
         retry = replace(retry, most_calls=1 + work.max_retries, outlasts_throttling=False)
     limits = {} if limit_s is None else {"timeout_s": limit_s}
     pace = paces.of(work.base_url)
-    return chat_client(base_url=work.base_url, secret=secret, retry=retry, pace=pace, **limits)
+    client = chat_client(base_url=work.base_url, secret=secret, retry=retry, pace=pace, **limits)
+    return ReplayClient(client) if work.replays else client
 
 
 def _call_and_store(lease: Lease, work: ShardWork, limits: Limits) -> bool:

@@ -13,8 +13,10 @@ from evals.graders.contract import GradedCase, Policy
 from evals.models import Case, JudgeVersion, Result, Run
 from evals.runner.leases import Lease
 from evals.runner.regrading import stored_body
+from evals.runner.replaying import KEY, Replayed, Seal, read_case
 from evals.selectors import judges, model_endpoints, run_orders, suites
 from evals.selectors.model_endpoints import ModelEndpoint
+from evals.states import RunSource
 from infra import clock
 from infra.errors import InvalidMove
 from releases.models import Price
@@ -31,6 +33,8 @@ class Call:
     repeat: int
     body: Mapping[str, Any]
     case: GradedCase
+    seal: Seal | None = None
+    """Seals the texts of the result: it is about a partner's conversation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +74,16 @@ class ShardWork:
     calls: MissingCalls
     endpoints: Mapping[str, ModelEndpoint]
     """The models that the graders ask, by the name they use."""
+    replays: bool = False
+    """Its cases are recorded conversations."""
+    only_recorded: bool = False
+    """Grades the recorded replies, in place of calls."""
 
 
 def read_work(lease: Lease) -> ShardWork:
     """The items of the shard that have no result yet; InvalidMove when nothing may answer."""
     run = Run.objects.select_related(
-        "version__suite__owner", "checkpoint", "deployment", "regraded_from"
+        "version__suite__owner", "version__replay_set", "checkpoint", "deployment", "regraded_from"
     ).get(pk=lease.run_id)
     called = run.deployment
     if called is not None and called.state != DeploymentState.ACTIVE.value:
@@ -96,7 +104,13 @@ def read_work(lease: Lease) -> ShardWork:
         max_retries=run.max_retries,
         calls=_missing_calls(run, lease, known),
         endpoints=model_endpoints.endpoints_of(run.version),
+        replays=_replays(run),
+        only_recorded=run.source == RunSource.RECORDED.value,
     )
+
+
+def _replays(run: Run) -> bool:
+    return getattr(run.version, "replay_set", None) is not None
 
 
 class MissingCalls(Sequence[Call]):
@@ -111,6 +125,7 @@ class MissingCalls(Sequence[Call]):
     ) -> None:
         self._run, self._wanted, self._known = run, wanted, known
         self._suite = suites.head_of(run.version)
+        self._replays = _replays(run)
 
     def __len__(self) -> int:
         return len(self._wanted)
@@ -136,11 +151,27 @@ class MissingCalls(Sequence[Call]):
         if run.regraded_from_id is not None:
             body = stored_body(case.case_id, repeat)
             return Call(case_pk=case.pk, repeat=repeat, body=body, case=_graded(case, self._known))
+        if self._replays:
+            return self._replay(case, repeat, read_case(case))
         asked = request_body(self._suite, suites.case_spec(case))
         serving = ServingDefaults.from_row({**run.checkpoint.serving, **case.serving})
         body = compose_request(serving, run.deployment.upstream_model, asked)
         body["seed"] = body.get("seed", run.seed) + repeat
         return Call(case_pk=case.pk, repeat=repeat, body=body, case=_graded(case, self._known))
+
+    def _replay(self, case: Case, repeat: int, found: Replayed) -> Call:
+        """As `_call`; what its client needs beside the request is in the body."""
+        run, conversation = self._run, found.conversation
+        asked = {**self._suite.request, **conversation.body()}
+        upstream = run.deployment.upstream_model if run.deployment else ""
+        serving = ServingDefaults.from_row(run.checkpoint.serving)
+        body = compose_request(serving, upstream, asked)
+        body["seed"] = body.get("seed", run.seed) + repeat
+        graded = replace(
+            _graded(case, self._known), input=conversation.prefix, tools=conversation.tools
+        )
+        body[KEY] = found
+        return Call(case_pk=case.pk, repeat=repeat, body=body, case=graded, seal=found.seal)
 
 
 def _missing_calls(run: Run, lease: Lease, known: Mapping[str, JudgeVersion]) -> MissingCalls:

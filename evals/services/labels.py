@@ -36,6 +36,9 @@ def draw_items(*, actor: Actor, judge: Judge, run: Run, n_cases: int) -> list[La
     if run.state != RunState.COMPLETED.value:
         message = f"The run {run.pk} is {run.state}: draw from a completed one."
         raise InvalidMove("run_not_completed", message)
+    if hasattr(run.version, "replay_set"):
+        message = f"{run.version} replays conversations, some of which nobody may copy to label."
+        raise InvalidMove("replay_not_labelled", message)
     with transaction.atomic():
         row = Judge.objects.select_for_update().get(pk=judge.pk)
         known = set(

@@ -64,6 +64,7 @@ def regrade_run(
     actor.must("re-grade eval runs", *runs.STARTERS, scope=Scope.RUN)
     if not reason.strip():
         raise InvalidInput("reason_missing", "Say why the run is graded again.")
+    _refuse_replays(run)
     older = run.regraded_from or run
     target = version or suites.newest_published(run.version.suite)
     _check_runs(run, target)
@@ -90,6 +91,13 @@ def regrade_run(
         after = {"regraded_from": str(older.pk), "version": str(target)}
         audit.record(actor=actor, action="run.regraded", subject=made, reason=reason, after=after)
     return made
+
+
+def _refuse_replays(run: Run) -> None:
+    """Their outputs may be sealed, and their tools' results are no part of them."""
+    if hasattr(run.version, "replay_set"):
+        message = f"{run.version} replays conversations: start it again instead of grading again."
+        raise InvalidMove("replay_not_regraded", message)
 
 
 def regrade_cost(*, run: Run, version: SuiteVersion) -> RegradeCost:

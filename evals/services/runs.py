@@ -21,7 +21,7 @@ from evals.selectors.model_endpoints import ModelEndpoint
 from evals.selectors.runs import caps_of
 from evals.services import early_stops
 from evals.services.health import measure_later
-from evals.states import RUN_TRANSITIONS, RunState, ShardState, VersionState
+from evals.states import RUN_TRANSITIONS, RunSource, RunState, ShardState, VersionState
 from infra import audit, clock
 from infra.actors import Actor, system
 from infra.errors import InvalidInput, InvalidMove, Reason
@@ -95,15 +95,16 @@ def start_run(
         asks_by_cluster=asks_by_cluster,
         **asdict(caps),
     )
-    return _begun_once(actor, run)
+    return begin_once(actor, run)
 
 
-def _begun_once(actor: Actor, run: Run) -> Run:
+def begin_once(actor: Actor, run: Run) -> Run:
     """The run, begun; the one that the same key began before."""
     found = _run_of_key(run.idempotency_key)
     if found is not None:
         return _same_run(found, run)
-    run.deployment = _deployment_of(run.checkpoint)
+    if run.source == RunSource.CALLED.value:
+        run.deployment = _deployment_of(run.checkpoint)
     try:
         _begin(actor, run)
     except IntegrityError:

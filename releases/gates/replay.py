@@ -16,6 +16,8 @@ from releases.statistics.wording import about
 MIN_CONVERSATIONS = 30
 DEFAULT_MIN_CONVERSATIONS = 100
 _HOPELESS_FACTOR = 20
+_SET = r"^[a-z0-9][a-z0-9_-]{0,79}(@[1-9][0-9]{0,8})?$"
+"""A replay set, its newest version or a pinned one; without it the newest replay of any counts."""
 _RATE: options.Schema = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
 
 
@@ -49,6 +51,7 @@ class Replay:
                     "minimum": MIN_CONVERSATIONS,
                     "maximum": 10**9,
                 },
+                "set": {"type": "string", "pattern": _SET},
                 "confidence": options.CONFIDENCE,
             }
         ),
