@@ -10,9 +10,12 @@ from django.db.models import Q
 
 from alpha.preference_results import Interval, Results, first_votes, results_of
 from alpha.preferences import Votes, votes_on
+from infra import clock
 from infra.errors import DomainError
 from releases.gates.contract import Evidence, Gate, Subject
+from releases.gates.judgement import judge_gate
 from releases.gates.options import DEFAULT_CONFIDENCE
+from releases.gates.preference import Preference
 from releases.models import Checkpoint, Release
 from releases.replay.method_inputs import MethodInput
 from releases.selectors.checkpoints import checkpoint_named
@@ -104,6 +107,13 @@ def observed_of(votes: Votes, method: str, confidence: float) -> Observed:
         "until": votes.until.astimezone(UTC).isoformat() if votes.until else None,
         "votes_digest": votes.digest,
     }
+
+
+def sentence_of(votes: Votes, confidence: float = DEFAULT_CONFIDENCE) -> str:
+    """What a gate with the usual margin would say of these votes."""
+    gate = Gate(id=KIND, kind=KIND, options={"confidence": confidence})
+    evidence = Evidence(observed=observed_of(votes, WIN_SCORE, confidence))
+    return judge_gate(gate, evidence, clock.now(), {KIND: Preference()}).sentence
 
 
 def _by_method(found: Results, method: str) -> tuple[Interval | None, Interval | None]:

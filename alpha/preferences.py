@@ -11,10 +11,11 @@ from uuid import UUID
 from django.db.models import Count, F, Max, Q, QuerySet
 from django.db.models.functions import Greatest, Least
 
-from alpha.models import PreferenceSession, PreferenceVote
-from alpha.preference_results import Ballot, Results, results_of, style_differences
+from alpha.models import Partner, PreferenceSession, PreferenceVote
+from alpha.preference_results import Ballot, style_differences
 from alpha.states import Choice, PreferenceState
 from infra.errors import NotFound
+from infra.models import Person
 from releases.digests import sha256_of
 from releases.models import Checkpoint
 
@@ -150,9 +151,11 @@ def _ballot(row: dict[str, Any], candidate_is_a: bool) -> Ballot:
     )
 
 
-def results(
-    candidate: Checkpoint, baseline: Checkpoint, confidence: float = 0.95
-) -> Results | None:
-    """What the votes on the two say so far; None without a vote."""
-    votes = votes_on(candidate, baseline)
-    return results_of(votes.ballots, confidence) if votes.ballots else None
+def rater_names(raters: Sequence[str]) -> dict[str, str]:
+    """Names of raters as ballots hold them."""
+    found: dict[str, str] = {}
+    for kind, model in (("partner", Partner), ("person", Person)):
+        wanted = [rater.split()[1] for rater in raters if rater.startswith(f"{kind} ")]
+        named = model.objects.in_bulk([UUID(pk) for pk in wanted])
+        found |= {f"{kind} {pk}": str(row) for pk, row in named.items()}
+    return found

@@ -239,6 +239,8 @@ SPECTACULAR_SETTINGS = {
                 alpha.states.FeedbackState,
                 alpha.states.FindingState,
                 alpha.states.NoticeKind,
+                alpha.states.PreferenceState,
+                alpha.states.Choice,
                 evals.states.RunState,
                 evals.states.ProbeState,
                 evals.states.PairState,

@@ -13,6 +13,7 @@ from alpha.api import (
     keys,
     notices,
     partners,
+    preferences,
 )
 
 urlpatterns = [
@@ -33,6 +34,26 @@ urlpatterns = [
         "feedback/<uuid:feedback_id>/dismiss/", feedback.Dismiss.as_view(), name="feedback-dismiss"
     ),
     path("feedback/<uuid:feedback_id>/reopen/", feedback.Reopen.as_view(), name="feedback-reopen"),
+    path("preferences/", preferences.Preferences.as_view(), name="preferences"),
+    path(
+        "preferences/reveal-pair/", preferences.RevealPair.as_view(), name="preference-reveal-pair"
+    ),
+    path(
+        "preferences/results/", preferences.PreferenceResults.as_view(), name="preference-results"
+    ),
+    path(
+        "preferences/<uuid:session_id>/", preferences.PreferenceDetail.as_view(), name="preference"
+    ),
+    path(
+        "preferences/<uuid:session_id>/vote/",
+        preferences.VotePreference.as_view(),
+        name="preference-vote",
+    ),
+    path(
+        "preferences/<uuid:session_id>/reveal/",
+        preferences.RevealPreference.as_view(),
+        name="preference-reveal",
+    ),
     path("notices/", notices.Notices.as_view(), name="notices"),
     path("notices/<uuid:notice_id>/", notices.NoticeDetail.as_view(), name="notice"),
     path("recalls/", notices.Recalls.as_view(), name="recalls"),

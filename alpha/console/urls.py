@@ -11,6 +11,11 @@ from alpha.console.history import HistoryPage
 from alpha.console.investigation import FindingPage
 from alpha.console.notices import NoticePage, NoticesPage
 from alpha.console.partners import PartnerPage, PartnersPage
+from alpha.console.preferences import (
+    PreferencePage,
+    PreferenceResultsPage,
+    PreferencesPage,
+)
 
 urlpatterns: list[URLPattern] = [
     path("partners/", PartnersPage.as_view(), name="console-partners"),
@@ -20,6 +25,11 @@ urlpatterns: list[URLPattern] = [
     path("feedback/", FeedbackPage.as_view(), name="console-feedback"),
     path("notices/", NoticesPage.as_view(), name="console-notices"),
     path("notices/<uuid:notice_id>/", NoticePage.as_view(), name="console-notice"),
+    path("preferences/", PreferencesPage.as_view(), name="console-preferences"),
+    path(
+        "preferences/results/", PreferenceResultsPage.as_view(), name="console-preference-results"
+    ),
+    path("preferences/<uuid:session_id>/", PreferencePage.as_view(), name="console-preference"),
     path("findings/", FindingsPage.as_view(), name="console-findings"),
     path("findings/<uuid:finding_id>/", FindingPage.as_view(), name="console-finding"),
 ]

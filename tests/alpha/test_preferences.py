@@ -10,6 +10,7 @@ from django.db import connection
 
 from alpha import preferences as reads
 from alpha.models import PreferenceSession, PreferenceText, PreferenceVote
+from alpha.preference_results import results_of
 from alpha.services import preferences
 from alpha.services.preference_answers import text_of
 from alpha.states import Choice
@@ -165,7 +166,9 @@ def test_a_pair_is_revealed_whole_and_its_numbers_shown_to_its_raters(
     assert preferences.reveal_pair(actor=cast.eval_owner, **given) == 3
     assert preferences.reveal_pair(actor=cast.eval_owner, **given) == 0
     preferences.must_see_results(reviewer, *pair)
-    assert reads.results(*pair).n_votes == 1, "one rater, one prompt: the first vote counts"
+    assert results_of(reads.votes_on(*pair).ballots).n_votes == 1, (
+        "one rater, one prompt: the first vote counts"
+    )
 
 
 def test_a_side_that_fails_voids_the_session_and_is_not_named(

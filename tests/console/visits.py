@@ -134,6 +134,12 @@ def pages_of(world: World) -> dict[str, str]:
         "calls": reverse("console-calls"),
         "notices": reverse("console-notices"),
         "notice": reverse("console-notice", args=[world.notice.pk]),
+        "side by sides": reverse("console-preferences"),
+        "side by side": reverse("console-preference", args=[world.side_by_side.pk]),
+        "blind votes": (
+            f"{reverse('console-preference-results')}?candidate={world.candidate.pk}"
+            f"&baseline={world.incumbent.pk}"
+        ),
         "audit": reverse("console-audit"),
         "history": reverse("console-history"),
         "simulate": reverse("console-simulate"),

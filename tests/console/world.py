@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from alpha.models import Feedback, Finding, Notice, Partner, UsageEvent
+from alpha.models import Feedback, Finding, Notice, Partner, PreferenceSession, UsageEvent
 from alpha.services import feedback as inbox
 from alpha.services import findings, grants, keys, partners
 from alpha.services.findings import Weakness
+from alpha.services.preference_answers import Asked, keep_text
 from alpha.states import FeedbackState, NoticeKind
 from evals import outputs
 from evals.formats.sent_files import SentFile
@@ -39,6 +40,7 @@ from releases.models import (
 )
 from releases.services import holds
 from tests import builders
+from tests.alpha import votes
 from tests.alpha.builders import month_of
 from tests.builders import Cast
 from tests.evals import builders as evals
@@ -74,6 +76,7 @@ class World:
     feedback: Feedback
     finding: Finding
     notice: Notice
+    side_by_side: PreferenceSession
     login: User
     upload: Upload
 
@@ -127,6 +130,7 @@ def build(folder: Path) -> World:
         feedback=feedback,
         finding=_finding(cast, feedback),
         notice=_notice(cast, candidate, partner),
+        side_by_side=_side_by_side(superuser, partner, candidate, incumbent, folder),
         login=superuser,
         upload=upload,
     )
@@ -383,6 +387,24 @@ def _notice(cast: Cast, checkpoint: Checkpoint, partner: Partner) -> Notice:
     )
     made.recipients.create(partner=partner, codenames=["quasar-alpha"])
     return made
+
+
+def _side_by_side(
+    login: User, partner: Partner, candidate: Checkpoint, incumbent: Checkpoint, folder: Path
+) -> PreferenceSession:
+    """Votes on the candidate, and two answers that wait for the superuser's."""
+    who = [*votes.raters(6), partner]
+    votes.votes(candidate, incumbent, [1.0, 0.5, 1.0, 0.0, 1.0] * 8, who)
+    older = story.stored_checkpoint("chat-nano-0", str(folder))
+    waiting = votes.session(login.person, older, incumbent, prompt="w")
+    asked = Asked(messages=[{"role": "user", "content": f"Which tables? {CANARY}"}])
+    called = [{"name": "look", "arguments": '{"at": "it"}'}]
+    shown = [
+        {"content": f"Two of them. {CANARY} " * 20, "tool_calls": []},
+        {"content": "", "tool_calls": called},
+    ]
+    keep_text(waiting, asked, shown, is_kept=True)
+    return waiting
 
 
 def _finding(cast: Cast, feedback: Feedback) -> Finding:
