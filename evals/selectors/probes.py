@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db.models import Count, Q, QuerySet
 
 from evals.graders import human
-from evals.models import Probe, ProbeAnswer, ProbePair, ProbeRating
+from evals.models import Probe, ProbeAnswer, ProbeHypothesis, ProbePair, ProbeRating
 from evals.probes.changes import Asked
 from evals.probes.effects import Outcome
 from evals.probes.planning import Design
@@ -75,6 +75,15 @@ def pair_with_id(probe: Probe, pair_id: UUID) -> ProbePair:
     if found is None:
         raise NotFound("no_such_pair", f"Probe {probe.pk} has no pair {pair_id}.")
     return found
+
+
+def hypotheses_of(probe: Probe) -> QuerySet[ProbeHypothesis]:
+    """Its hypotheses, each with how many of its pairs wait, are approved and are dropped."""
+    counts = {
+        f"n_{state.value}": Count("pairs", filter=Q(pairs__state=state.value))
+        for state in PairState
+    }
+    return probe.hypotheses.annotate(**counts).order_by("id")
 
 
 def asked_of(kept: dict[str, Any]) -> Asked:
