@@ -9,6 +9,7 @@ from evals.console.feedback import FeedbackItemPage
 from evals.console.frontier import FrontierPage
 from evals.console.imports import ImportPage, ImportsPage
 from evals.console.judges import JudgePage, JudgesPage, LabelPage
+from evals.console.probes import ProbePage, ProbesPage, RatePage
 from evals.console.run_sets import RunSetPage, RunSetsPage
 from evals.console.runs import RunPage, RunsPage
 from evals.console.suites import SuitePage, SuitesPage
@@ -24,6 +25,9 @@ urlpatterns: list[URLPattern] = [
     path("judges/", JudgesPage.as_view(), name="console-judges"),
     path("judges/<slug:name>/", JudgePage.as_view(), name="console-judge"),
     path("judges/<slug:name>/label/", LabelPage.as_view(), name="console-label"),
+    path("probes/", ProbesPage.as_view(), name="console-probes"),
+    path("probes/<uuid:probe_id>/", ProbePage.as_view(), name="console-probe"),
+    path("probes/<uuid:probe_id>/rate/", RatePage.as_view(), name="console-probe-rate"),
     path("runs/", RunsPage.as_view(), name="console-runs"),
     path("runs/<uuid:run_id>/", RunPage.as_view(), name="console-run"),
     path("run-sets/", RunSetsPage.as_view(), name="console-run-sets"),

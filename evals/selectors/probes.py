@@ -7,10 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, IntegerField, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from evals.graders import human
-from evals.models import Probe, ProbeAnswer, ProbeHypothesis, ProbePair, ProbeRating
+from evals.models import (
+    Probe,
+    ProbeAnswer,
+    ProbeHypothesis,
+    ProbePair,
+    ProbePrompt,
+    ProbeRating,
+    ProbeRun,
+)
 from evals.probes.changes import Asked
 from evals.probes.effects import Outcome
 from evals.probes.planning import Design
@@ -44,14 +53,23 @@ class RatingProgress:
 
 
 def probes(finding_id: UUID | None = None) -> QuerySet[Probe]:
-    """Newest first, of that finding when given, with the number of pairs in each state."""
+    """Newest first, of that finding when given, with how much each holds and what waits."""
+    waiting = ProbePair.objects.filter(state=PairState.PROPOSED.value)
     found = Probe.objects.select_related("finding", "created_by", "version__suite").annotate(
-        n_prompts=Count("prompts", distinct=True),
-        n_hypotheses=Count("hypotheses", distinct=True),
-        n_checkpoints=Count("probe_runs", distinct=True),
-        n_unreviewed=Count("pairs", filter=Q(pairs__state=PairState.PROPOSED.value), distinct=True),
+        n_prompts=_counted(ProbePrompt.objects.all()),
+        n_hypotheses=_counted(ProbeHypothesis.objects.all()),
+        n_checkpoints=_counted(ProbeRun.objects.all()),
+        n_unreviewed=_counted(waiting),
     )
+    found = found.order_by("-created_at")
     return found.filter(finding_id=finding_id) if finding_id else found
+
+
+def _counted(rows: QuerySet[Any]) -> Any:
+    """How many of those rows are a probe's; counted apart, since joins would multiply."""
+    mine = rows.filter(probe=OuterRef("pk")).order_by().values("probe")
+    number = Subquery(mine.annotate(n=Count("pk")).values("n"), output_field=IntegerField())
+    return Coalesce(number, 0)
 
 
 def probe_with_id(probe_id: UUID) -> Probe:

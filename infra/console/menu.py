@@ -35,6 +35,7 @@ PAGES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         (
             ("Feedback", "forum", "console-feedback"),
             ("Findings", "troubleshoot", "console-findings"),
+            ("Probes", "science", "console-probes"),
             ("Side by side", "compare", "console-preferences"),
             ("Partners & keys", "handshake", "console-partners"),
             ("Calls", "swap_horiz", "console-calls"),

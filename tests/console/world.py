@@ -43,6 +43,8 @@ from tests import builders
 from tests.alpha import votes
 from tests.alpha.builders import month_of
 from tests.builders import Cast
+from tests.console import probes
+from tests.console.probes import Probes
 from tests.evals import builders as evals
 from tests.releases import story
 
@@ -75,6 +77,7 @@ class World:
     partner: Partner
     feedback: Feedback
     finding: Finding
+    probes: Probes
     notice: Notice
     side_by_side: PreferenceSession
     login: User
@@ -111,6 +114,7 @@ def build(folder: Path) -> World:
     upload = _uploads(superuser, new.checkpoint)
     _forecasts(waiting)
     health.measure_due()
+    finding = _finding(cast, feedback)
     return World(
         cast=cast,
         incumbent=incumbent,
@@ -128,7 +132,8 @@ def build(folder: Path) -> World:
         waiting=waiting,
         partner=partner,
         feedback=feedback,
-        finding=_finding(cast, feedback),
+        finding=finding,
+        probes=probes.build(cast, finding, candidate, CANARY),
         notice=_notice(cast, candidate, partner),
         side_by_side=_side_by_side(superuser, partner, candidate, incumbent, folder),
         login=superuser,
