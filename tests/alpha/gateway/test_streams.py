@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import time
 
@@ -13,6 +14,8 @@ from alpha.models import UsageEvent
 from tests.alpha.gateway.conftest import chat
 from tests.alpha.gateway.server import Running, usage_of, wait_for
 from tests.alpha.gateway.upstream import Upstream
+
+log = logging.getLogger(__name__)
 
 
 @pytest.mark.parametrize("how", ["dies", "ends without [DONE]", "sends an error"])
@@ -32,22 +35,46 @@ def test_a_stream_that_breaks_off_says_so(
         list(sdk.chat.completions.create(**chat(stream=True)))
 
 
-def test_a_client_that_leaves_closes_the_upstream_at_once(
-    http: httpx.Client, upstream: Upstream
-) -> None:
+STREAMED = {
+    "chat/completions": chat(stream=True),
+    "completions": {"model": "quasar-alpha", "prompt": "Say hello", "stream": True},
+    "responses": {"model": "quasar-alpha", "input": "Say hello", "stream": True},
+}
+
+
+def leave_after(http: httpx.Client, upstream: Upstream, path: str, n_words: int) -> float:
+    """Seconds from the client's leaving until the upstream was closed; the usage is partial."""
+    upstream.left_at = None
     upstream.behaviour.words = ["word "] * 400
     upstream.behaviour.chunk_delay_s = 0.02
-    with http.stream("POST", "/chat/completions", json=chat(stream=True)) as reply:
-        request_id = reply.headers["x-request-id"]
-        pieces = reply.iter_bytes()
-        while b"word" not in next(pieces):
-            pass
+    with http.stream("POST", f"/{path}", json=STREAMED[path]) as reply:
+        request_id, pieces, seen = reply.headers["x-request-id"], reply.iter_bytes(), 0
+        while seen < n_words:
+            seen += next(pieces).count(b"word")
         left_at = time.monotonic()
     closed_at = wait_for(lambda: upstream.left_at, "the upstream saw the client leave")
-    assert closed_at - left_at < 0.25
+    wait_for(lambda: upstream.n_streaming == 0, "the upstream's stream is over")
     event = usage_of(request_id)
-    assert event.state == "client_gone" and 0 < event.tokens_out < 400
-    assert event.tokens_in_shown > 0
+    assert (event.state, event.endpoint) == ("client_gone", path)
+    assert n_words <= event.tokens_out < 400 and event.tokens_in_shown > 0
+    return closed_at - left_at
+
+
+@pytest.mark.parametrize("path", STREAMED)
+def test_a_client_that_leaves_closes_the_upstream(
+    http: httpx.Client, upstream: Upstream, path: str
+) -> None:
+    assert leave_after(http, upstream, path, 3) < 4
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("path", STREAMED)
+def test_a_client_that_leaves_closes_the_upstream_within_250_ms(
+    http: httpx.Client, upstream: Upstream, path: str
+) -> None:
+    took = [leave_after(http, upstream, path, n_words) for n_words in (1, 2, 7, 20, 50)]
+    log.warning("%s: upstream closed after %s ms", path, [round(s * 1000) for s in took])
+    assert max(took) < 0.25, took
 
 
 def test_a_client_that_leaves_before_the_answer_is_metered_too(

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import struct
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
@@ -64,7 +65,7 @@ async def _streamed(
             await response.write(event)
             await asyncio.sleep(behaviour.chunk_delay_s)
     except (asyncio.CancelledError, ConnectionError):
-        upstream.left_at = asyncio.get_running_loop().time()
+        upstream.left_at = time.monotonic()
         raise
     finally:
         upstream.n_streaming -= 1
