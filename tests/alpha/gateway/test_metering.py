@@ -139,15 +139,20 @@ def test_a_torn_last_line_does_not_spoil_a_journal(tmp_path: Path) -> None:
 
 
 class Killable:
-    """The gateway alone, as an own process that can be killed."""
+    """The gateway alone, as an own process that can be killed.
 
-    def __init__(self, config: GatewayConfig, database: str) -> None:
+    `database`: a name in the tests' own cluster, or a URL. What the process says goes to `log`.
+    """
+
+    def __init__(self, config: GatewayConfig, database: str, log: Path | None = None) -> None:
         self.port = _free_port()
         environment = {
             **os.environ,
             **_secrets(config),
             "SLIPWAY_STATE_DIR": str(config.journal_dir.parent),
-            "SLIPWAY_DATABASE_URL": database_url("app", database),
+            "SLIPWAY_DATABASE_URL": database
+            if "://" in database
+            else database_url("app", database),
             "SLIPWAY_REDIS_URL": config.redis_url,
             "DJANGO_SETTINGS_MODULE": "infra.settings",
         }
@@ -158,6 +163,7 @@ class Killable:
             ],
             env=environment,
             cwd=PROJECT_DIR,
+            stderr=log.open("ab") if log else None,
         )
         self.url = f"http://127.0.0.1:{self.port}/v1"
         wait_for(self._answers, "the gateway process answers", 30)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import pytest
 from alpha.gateway.config import GatewayConfig
 from alpha.models import UsageEvent
 from tests.alpha.builders import Access
+from tests.alpha.gateway.cuttable import Cuttable
 from tests.alpha.gateway.server import Running, running, wait_for
 from tests.alpha.gateway.test_limits import at_once, counters, limit, price
 from tests.alpha.gateway.test_reconciliation import is_even
@@ -21,80 +21,11 @@ from tests.alpha.gateway.upstream import Upstream
 ALLOWANCE = 5
 
 
-class Cuttable:
-    """A way to Valkey that can be cut: its connections die at once, and new ones are refused."""
-
-    def __init__(self, redis_url: str) -> None:
-        there = urlsplit(redis_url)
-        assert there.scheme == "unix", "the tests' own Valkey listens on a socket"
-        self._socket = there.path
-        self._open: set[asyncio.StreamWriter] = set()
-        self._is_cut = False
-        self._ready = threading.Event()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-        assert self._ready.wait(10)
-
-    def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-
-    def cut(self, *, answers_only: bool = False) -> None:
-        """`answers_only`: what was asked still arrives; nobody hears what came of it."""
-        self._loop.call_soon_threadsafe(self._cut, answers_only)
-
-    def join(self) -> None:
-        self._is_cut = False
-
-    def _cut(self, answers_only: bool) -> None:
-        self._is_cut = True
-        for writer in () if answers_only else tuple(self._open):
-            writer.transport.abort()
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        server = self._loop.run_until_complete(
-            asyncio.start_server(self._carry, "127.0.0.1", 0, limit=2**20)
-        )
-        host, port = server.sockets[0].getsockname()[:2]
-        self.url = f"redis://{host}:{port}/0"
-        self._ready.set()
-        self._loop.run_forever()
-
-    async def _carry(self, near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
-        if self._is_cut:
-            back.transport.abort()
-            return
-        far, forth = await asyncio.open_unix_connection(self._socket)
-        both = {back, forth}
-        self._open |= both
-        await asyncio.gather(self._copy(near, forth, False), self._copy(far, back, True))
-        self._open -= both
-
-    async def _copy(
-        self, source: asyncio.StreamReader, to: asyncio.StreamWriter, are_answers: bool
-    ) -> None:
-        is_behind = False
-        try:
-            while data := await source.read(2**16):
-                if are_answers and self._is_cut:
-                    # Open all the same: whoever asks next finds nothing wrong before asking.
-                    is_behind = True
-                elif is_behind:
-                    break
-                else:
-                    to.write(data)
-        except OSError:
-            pass
-        to.transport.abort()
-
-
 @pytest.fixture
 def way(valkey: str) -> Iterator[Cuttable]:
-    found = Cuttable(valkey)
+    there = urlsplit(valkey)
+    assert there.scheme == "unix", "the tests' own Valkey listens on a socket"
+    found = Cuttable(there.path)
     found.start()
     yield found
     found.stop()
@@ -103,7 +34,7 @@ def way(valkey: str) -> Iterator[Cuttable]:
 @pytest.fixture
 def worker(granted: Access, config: GatewayConfig, way: Cuttable) -> Iterator[Running]:
     changed = {"lease_s": 9, "local_allowance": ALLOWANCE, "valkey_patience_s": 1.0}
-    with running(config, redis_url=way.url, **changed) as server:
+    with running(config, redis_url=f"redis://{way.host}:{way.port}/0", **changed) as server:
         price(granted, 1_000_000, server)
         limit(granted, server, budget_micros=10**9, requests_per_minute=10**6)
         assert ask(granted, server, 1) == {200: 1}
