@@ -25,6 +25,8 @@ from infra.errors import NotFound
 from releases.gates.severity import Severity
 from releases.models import Checkpoint, Price
 
+NOBODY = "nobody"
+
 
 def month_of(request_id: UUID) -> date:
     """First day of the month in the request id's own time; the usage table's partition."""
@@ -129,16 +131,32 @@ def last_used(keys: list[Key]) -> dict[UUID, datetime]:
     return {row["key_id"]: row["last_at"] for row in rows}
 
 
-def inbox(state: str = "", partner: str = "", checkpoint: str = "") -> QuerySet[Feedback]:
-    """Feedback, newest first, narrowed by what is given."""
-    found = Feedback.objects.select_related("partner", "checkpoint", "stage__pipeline", "release")
-    if state:
-        found = found.filter(state=state)
-    if partner:
-        found = found.filter(partner__name=partner)
-    if checkpoint:
-        found = found.filter(checkpoint__name=checkpoint)
-    return found
+def inbox(
+    state: str = "",
+    partner: str = "",
+    checkpoint: str = "",
+    severity: str = "",
+    label: str = "",
+    assignee: str = "",
+    q: str = "",
+) -> QuerySet[Feedback]:
+    """Feedback, newest first, narrowed by what is given.
+
+    `assignee` is a person's e-mail address, or `nobody`; `q` a part of the comment.
+    """
+    related = ("partner", "checkpoint", "stage__pipeline", "release", "assignee")
+    found = Feedback.objects.select_related(*related)
+    given = {
+        "state": state,
+        "partner__name": partner,
+        "checkpoint__name": checkpoint,
+        "severity": severity,
+        "labels__contains": [label] if label else "",
+        "assignee__email": "" if assignee == NOBODY else assignee,
+        "comment__icontains": q,
+    }
+    found = found.filter(**{name: value for name, value in given.items() if value})
+    return found.filter(assignee=None) if assignee == NOBODY else found
 
 
 def findings(state: str = "", severity: str = "", checkpoint: str = "") -> QuerySet[Finding]:

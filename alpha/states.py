@@ -21,6 +21,10 @@ class FeedbackState(StrEnum):
 
     UNBOUND = "unbound"
     NEW = "new"
+    LINKED = "linked"
+    """It speaks of a finding, which says how it goes on."""
+    DUPLICATE = "duplicate"
+    """It says again what another remark said."""
     IN_SUITE = "in_suite"
     DISMISSED = "dismissed"
 
@@ -30,6 +34,8 @@ class FeedbackSource(StrEnum):
 
     API = "api"
     CONSOLE = "console"
+    EMAIL = "email"
+    PASTE = "paste"
 
 
 class FindingState(StrEnum):
@@ -99,7 +105,16 @@ class Thumb(StrEnum):
 
 FEEDBACK_TRANSITIONS: dict[FeedbackState, frozenset[FeedbackState]] = {
     FeedbackState.UNBOUND: frozenset({FeedbackState.NEW, FeedbackState.DISMISSED}),
-    FeedbackState.NEW: frozenset({FeedbackState.IN_SUITE, FeedbackState.DISMISSED}),
+    FeedbackState.NEW: frozenset(
+        {
+            FeedbackState.LINKED,
+            FeedbackState.DUPLICATE,
+            FeedbackState.IN_SUITE,
+            FeedbackState.DISMISSED,
+        }
+    ),
+    FeedbackState.LINKED: frozenset({FeedbackState.IN_SUITE}),
+    FeedbackState.DUPLICATE: frozenset({FeedbackState.NEW, FeedbackState.LINKED}),
     FeedbackState.IN_SUITE: frozenset(),
     FeedbackState.DISMISSED: frozenset({FeedbackState.NEW}),
 }

@@ -10,6 +10,7 @@ from alpha.services import (
     preferences,
     reconfirmations,
     retention,
+    triage,
     upkeep,
 )
 from infra import clock
@@ -17,14 +18,17 @@ from infra import clock
 
 @shared_task(name="alpha.sweep")
 def sweep() -> None:
-    """Bind feedback to landed calls, ask reporters and take their answers, erase expired text.
+    """Bind feedback to landed calls and index it, ask reporters and take their answers.
 
-    Ends blind comparisons that nobody votes on, and makes the next months' partitions too.
+    Erases expired text, ends blind comparisons that nobody votes on, and makes the next months'
+    partitions too.
     """
     feedback.bind_waiting()
+    triage.index_feedback()
     reconfirmations.ask_reporters()
     reconfirmations.take_answers()
     retention.erase_expired_transcripts()
+    retention.erase_expired_attachments()
     preferences.void_abandoned()
     upkeep.ensure_partitions()
 

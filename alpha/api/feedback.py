@@ -19,16 +19,18 @@ from alpha.services import feedback
 from alpha.states import FeedbackState
 from infra.api.authentication import actor_of
 from infra.api.bodies import ReasonIn, checked
+from releases.gates.severity import Severity
 
 
 class FeedbackOut(serializers.ModelSerializer):
     partner = serializers.SlugRelatedField(slug_field="name", read_only=True)
     checkpoint = serializers.SlugRelatedField(slug_field="name", read_only=True, allow_null=True)
     stage = serializers.StringRelatedField(read_only=True, allow_null=True)
+    assignee = serializers.StringRelatedField(read_only=True, allow_null=True)
 
     class Meta:
         model = Feedback
-        exclude = ("key", "idempotency_key", "entered_by")
+        exclude = ("key", "idempotency_key", "entered_by", "indexed_at")
         read_only_fields = [f.name for f in Feedback._meta.fields]
 
 
@@ -39,6 +41,9 @@ class FeedbackIn(serializers.Serializer):
     comment = serializers.CharField(max_length=20_000)
     request_id = serializers.UUIDField(required=False, allow_null=True)
     thumbs_up = serializers.BooleanField(required=False, allow_null=True)
+    rating = serializers.IntegerField(
+        required=False, allow_null=True, min_value=-1000, max_value=1000
+    )
     correction = serializers.CharField(
         max_length=20_000, required=False, allow_blank=True, default=""
     )
@@ -48,6 +53,10 @@ class Filters(serializers.Serializer):
     state = serializers.ChoiceField(choices=[s.value for s in FeedbackState], required=False)
     partner = serializers.SlugField(max_length=80, required=False)
     checkpoint = serializers.CharField(max_length=120, required=False)
+    severity = serializers.ChoiceField(choices=[s.value for s in Severity], required=False)
+    label = serializers.CharField(max_length=100, required=False)
+    assignee = serializers.CharField(max_length=254, required=False)
+    q = serializers.CharField(max_length=200, required=False)
 
 
 class Inbox(ListAPIView):
@@ -65,6 +74,10 @@ class Inbox(ListAPIView):
             OpenApiParameter("state", enum=[s.value for s in FeedbackState]),
             OpenApiParameter("partner", {"type": "string", "pattern": "^[-a-zA-Z0-9_]+$"}),
             OpenApiParameter("checkpoint", {"type": "string", "maxLength": 120}),
+            OpenApiParameter("severity", enum=[s.value for s in Severity]),
+            OpenApiParameter("label", {"type": "string", "maxLength": 100}),
+            OpenApiParameter("assignee", {"type": "string", "maxLength": 254}),
+            OpenApiParameter("q", {"type": "string", "maxLength": 200}),
         ]
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:

@@ -14,6 +14,7 @@ from alpha.api import (
     notices,
     partners,
     preferences,
+    triage,
 )
 
 urlpatterns = [
@@ -54,6 +55,7 @@ urlpatterns = [
         preferences.RevealPreference.as_view(),
         name="preference-reveal",
     ),
+    *triage.urlpatterns,
     path("notices/", notices.Notices.as_view(), name="notices"),
     path("notices/<uuid:notice_id>/", notices.NoticeDetail.as_view(), name="notice"),
     path("recalls/", notices.Recalls.as_view(), name="recalls"),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -13,42 +13,60 @@ import orjson
 import psycopg
 from psycopg.rows import dict_row
 
+from alpha.gateway.attachments import days_to_keep, keep_attachment
 from alpha.gateway.errors import SERVER, Refusal
+from alpha.gateway.feedback_bodies import TEXTS, Remark, remark_of, uuid_of
 from alpha.gateway.metering import Served, month_of
 from alpha.gateway.parts import Parts
 from alpha.gateway.shipper import BIND
 from alpha.gateway.wire import Call
 from alpha.routing import KeyEntry
-from alpha.states import FeedbackState
+from alpha.states import PUBLIC_FINDING_STATES, FeedbackState, FindingState
 from infra import clock
 from infra.ids import created_at, uuid7
 
-LIMIT_BYTES = 256 * 1024
+# An attachment in base64, and the texts.
+LIMIT_BYTES = 2 * 1024 * 1024
 CONNECT_S = 3
 # How long the usage event of a call may take to land.
 LANDING = timedelta(seconds=60)
-ID_PREFIX = "chatcmpl-"
 KEY_HEADER = b"idempotency-key"
-TEXTS = {"label": 100, "comment": 20_000, "correction": 100_000}
-SAID = ("thumbs_up", "rating", "number", *TEXTS)
-FIELDS = frozenset({"request_id", "idempotency_key", *SAID})
 
 EVENT = """
 SELECT partner_id, stage_id, release_id, checkpoint_id, arm, codename FROM usage_event
 WHERE month = %s AND request_id = %s
 """
+# All calls of a conversation at once.
+OWNERS = """
+SELECT request_id, partner_id FROM usage_event
+WHERE month = ANY(%s::date[]) AND request_id = ANY(%s::uuid[])
+"""
 INSERT = """
-INSERT INTO feedback (id, partner_id, key_id, request_id, idempotency_key, source, state,
+INSERT INTO feedback (id, partner_id, key_id, request_id, conversation, labels, severity,
+    idempotency_key, source, state,
     thumbs_up, rating, number, label, comment, correction, codename, stage_id, release_id,
     checkpoint_id, arm, received_at, bound_at)
-VALUES (%(id)s, %(partner_id)s, %(key_id)s, %(request_id)s, %(idempotency_key)s, 'api', %(state)s,
+VALUES (%(id)s, %(partner_id)s, %(key_id)s, %(request_id)s, %(conversation)s::uuid[], '{}', '',
+    %(idempotency_key)s, 'api', %(state)s,
     %(thumbs_up)s, %(rating)s, %(number)s, %(label)s, %(comment)s, %(correction)s, %(codename)s,
     %(stage_id)s, %(release_id)s, %(checkpoint_id)s, %(arm)s, %(received_at)s, %(bound_at)s)
 ON CONFLICT (partner_id, idempotency_key) WHERE idempotency_key <> '' DO NOTHING
 """
-_SHOWN = "id, request_id, state, received_at, thumbs_up, rating, number, label, comment, correction"
-BY_ID = f"SELECT {_SHOWN} FROM feedback WHERE partner_id = %s AND id = %s"  # noqa: S608
-BY_KEY = f"SELECT {_SHOWN} FROM feedback WHERE partner_id = %s AND idempotency_key = %s"  # noqa: S608
+# The finding that a remark, or the one whose duplicate it is, was linked to first.
+_SHOWN = """
+SELECT f.id, f.request_id, f.conversation, f.state, f.received_at, f.thumbs_up, f.rating, f.number,
+    f.label, f.comment, f.correction, a.sha256 AS attached, a.stored_at, n.state AS finding_state,
+    (SELECT r.codenames FROM notice_recipient r JOIN notice o ON o.id = r.notice_id
+        WHERE o.finding_id = n.id AND r.partner_id = f.partner_id
+        ORDER BY o.sent_at DESC LIMIT 1) AS fixed_in
+FROM feedback f
+LEFT JOIN feedback_attachment a ON a.feedback_id = f.id
+LEFT JOIN LATERAL (SELECT w.id, w.state FROM finding_report p JOIN finding w ON w.id = p.finding_id
+    WHERE p.feedback_id = coalesce(f.duplicate_of_id, f.id) ORDER BY p.linked_at LIMIT 1
+) n ON true
+WHERE f.partner_id = %s"""
+BY_ID = f"{_SHOWN} AND f.id = %s"
+BY_KEY = f"{_SHOWN} AND f.idempotency_key = %s"
 NOT_SERVED: dict[str, Any] = {
     "stage_id": None,
     "release_id": None,
@@ -58,15 +76,6 @@ NOT_SERVED: dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Remark:
-    """A checked body."""
-
-    request_id: UUID
-    idempotency_key: str
-    said: Mapping[str, Any]
-
-
 async def post_feedback(parts: Parts, call: Call, key: KeyEntry) -> None:
     """Keep a remark about a call of the key's partner; the same one twice is kept once."""
     body = await call.json_object(LIMIT_BYTES, parts.config.body_patience_s)
@@ -74,7 +83,11 @@ async def post_feedback(parts: Parts, call: Call, key: KeyEntry) -> None:
     try:
         async with parts.pool.connection(timeout=CONNECT_S) as connection:
             served = await _served(parts, connection, remark.request_id, key)
+            await _must_be_own(parts, connection, remark.calls[:-1], key)
+            days = days_to_keep(parts, key, served) if remark.attachment else 0
             row = await _kept(connection, key, remark, served)
+        if remark.attachment is not None and row["stored_at"] is None:
+            await keep_attachment(parts, key, row["id"], remark.attachment, days)
     except psycopg.OperationalError as error:
         raise _away() from error
     await call.reply(200, orjson.dumps(_shown(row)))
@@ -82,7 +95,7 @@ async def post_feedback(parts: Parts, call: Call, key: KeyEntry) -> None:
 
 async def show_feedback(parts: Parts, call: Call, key: KeyEntry, text: str) -> None:
     """Where a remark of the key's partner stands."""
-    identifier = _uuid(text)
+    identifier = uuid_of(text)
     row = None
     try:
         async with parts.pool.connection(timeout=CONNECT_S) as connection:
@@ -93,50 +106,6 @@ async def show_feedback(parts: Parts, call: Call, key: KeyEntry, text: str) -> N
     if row is None:
         raise Refusal(404, "feedback_not_found", f"No feedback '{text[:100]}'.", param="id")
     await call.reply(200, orjson.dumps(_shown(row)))
-
-
-def remark_of(body: Mapping[str, Any], header: str) -> Remark:
-    """The checked body; Refusal 400 that names the field in `param`."""
-    for name in body:
-        if name not in FIELDS:
-            raise Refusal(
-                400, "unknown_parameter", f"Unknown parameter: '{name[:100]}'.", param=name[:100]
-            )
-    identifier = _uuid(str(body.get("request_id") or "").removeprefix(ID_PREFIX))
-    if identifier is None or identifier.version != 7:
-        raise _invalid(
-            "request_id", "'request_id' must be a reply's `id` or its `x-request-id` header."
-        )
-    said = {name: body[name] for name in SAID if body.get(name) is not None}
-    if not said:
-        raise _invalid("comment", f"Say something: at least one of {', '.join(SAID)}.")
-    _check(said)
-    idempotency_key = body.get("idempotency_key") or header
-    if not isinstance(idempotency_key, str) or not _is_text(idempotency_key, 200):
-        raise _invalid("idempotency_key", "'idempotency_key' must be text of up to 200 characters.")
-    return Remark(request_id=identifier, idempotency_key=idempotency_key, said=said)
-
-
-def _check(said: Mapping[str, Any]) -> None:
-    if not isinstance(said.get("thumbs_up", True), bool):
-        raise _invalid("thumbs_up", "'thumbs_up' must be true or false.")
-    rating = said.get("rating", 0)
-    if not isinstance(rating, int) or isinstance(rating, bool) or not -1000 <= rating <= 1000:
-        raise _invalid("rating", "'rating' must be a whole number from -1000 to 1000.")
-    number = said.get("number", 0)
-    if not isinstance(number, int | float) or isinstance(number, bool) or not _fits(number):
-        raise _invalid("number", "'number' must be a number.")
-    for name, longest in TEXTS.items():
-        if not _is_text(said.get(name, ""), longest):
-            raise _invalid(name, f"'{name}' must be text of up to {longest:,} characters.")
-
-
-def _fits(number: float) -> bool:
-    return math.isfinite(number) and abs(number) < 1e300
-
-
-def _is_text(value: Any, longest: int) -> bool:
-    return isinstance(value, str) and len(value) <= longest and "\0" not in value
 
 
 async def _served(
@@ -155,6 +124,21 @@ async def _served(
     return served
 
 
+async def _must_be_own(
+    parts: Parts, connection: psycopg.AsyncConnection[Any], calls: Sequence[UUID], key: KeyEntry
+) -> None:
+    """Refusal 404 for a call of the conversation that is not the partner's, or has not landed."""
+    lately = {one: parts.ledger.lately(one) for one in calls}
+    owners = {one: served.partner_id for one, served in lately.items() if served is not None}
+    asked = [one for one in calls if one not in owners]
+    if asked:
+        months = sorted({month_of(created_at(one)) for one in asked})
+        cursor = await connection.execute(OWNERS, [months, asked])
+        owners |= dict(await cursor.fetchall())
+    if any(owners.get(one) != key.partner_id for one in calls):
+        raise _no_call("conversation")
+
+
 async def _kept(
     connection: psycopg.AsyncConnection[Any], key: KeyEntry, remark: Remark, served: Served | None
 ) -> Mapping[str, Any]:
@@ -171,8 +155,7 @@ async def _kept(
         found = await _one(connection, BY_KEY, [key.partner_id, remark.idempotency_key])
     if found is None:
         raise _away()
-    same = {name: found[name] for name in remark.said} == dict(remark.said)
-    if found["request_id"] != remark.request_id or not same:
+    if not _is_same(found, remark):
         raise Refusal(
             409,
             "idempotency_key_reused",
@@ -180,6 +163,21 @@ async def _kept(
             param="idempotency_key",
         )
     return found
+
+
+def _is_same(found: Mapping[str, Any], remark: Remark) -> bool:
+    same = {name: found[name] for name in remark.said} == dict(remark.said)
+    attached = found["attached"]
+    if attached is not None and remark.attachment is not None:
+        same = same and attached == sha256(remark.attachment.content).hexdigest()
+    return same and (found["request_id"], found["conversation"]) == (
+        remark.request_id,
+        _conversation(remark),
+    )
+
+
+def _conversation(remark: Remark) -> list[UUID]:
+    return list(remark.calls) if len(remark.calls) > 1 else []
 
 
 def _row(
@@ -195,6 +193,7 @@ def _row(
         "partner_id": key.partner_id,
         "key_id": key.id,
         "request_id": remark.request_id,
+        "conversation": _conversation(remark),
         "idempotency_key": remark.idempotency_key,
         "state": state.value,
         "received_at": now,
@@ -217,22 +216,23 @@ def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
         "request_id": row["request_id"],
         "state": row["state"],
         "created_at": int(row["received_at"].timestamp()),
+        **({"conversation": row["conversation"]} if row["conversation"] else {}),
+        **({"finding": _finding(row)} if row["finding_state"] else {}),
     }
 
 
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
+def _finding(row: Mapping[str, Any]) -> dict[str, Any]:
+    """How what was reported goes on: no title, no name, no checkpoint of the house."""
+    state = FindingState(row["finding_state"])
+    fixed_in = row["fixed_in"] if state is FindingState.FIXED else None
+    return {
+        "state": PUBLIC_FINDING_STATES[state],
+        "fixed_in": fixed_in[0] if fixed_in else None,
+    }
 
 
-def _invalid(param: str, message: str) -> Refusal:
-    return Refusal(400, "invalid_value", message, param=param)
-
-
-def _no_call() -> Refusal:
-    return Refusal(404, "request_not_found", "You made no such call.", param="request_id")
+def _no_call(param: str = "request_id") -> Refusal:
+    return Refusal(404, "request_not_found", "You made no such call.", param=param)
 
 
 def _away() -> Refusal:

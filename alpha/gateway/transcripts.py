@@ -92,7 +92,7 @@ class Transcripts:
                 self._queue.task_done()
 
     async def _keep(self, told: Told) -> None:
-        key_id, key = await self._data_key(told.partner_id)
+        key_id, key = await self.data_key(told.partner_id)
         day = f"{created_at(told.request_id):%Y-%m-%d}"
         place = f"transcripts/{told.partner_id}/{day}/{told.request_id}"
         await asyncio.to_thread(self._put, place, key, told)
@@ -106,7 +106,7 @@ class Transcripts:
         sealed = sealing.seal(key, told.request_id, orjson.dumps(told.text))
         self._config.object_store().put(place, sealed)
 
-    async def _data_key(self, partner_id: UUID) -> tuple[UUID, bytes]:
+    async def data_key(self, partner_id: UUID) -> tuple[UUID, bytes]:
         """The partner's key in force, made on first use; asked anew each time: keys are dropped."""
         master = self._config.transcript_key
         async with self._pool.connection(timeout=CONNECT_S) as connection:

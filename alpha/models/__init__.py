@@ -13,15 +13,19 @@ from alpha.models.live import (
 )
 from alpha.models.notices import Notice, NoticeRecipient
 from alpha.models.preferences import PreferenceSession, PreferenceText, PreferenceVote
+from alpha.models.triage import FeedbackAttachment, FeedbackLikeness, InboxFilter
 from alpha.models.usage import PartnerDataKey, Transcript, UsageEvent
 
 __all__ = [
     "Cohort",
     "CohortMember",
     "Feedback",
+    "FeedbackAttachment",
+    "FeedbackLikeness",
     "Finding",
     "FindingReport",
     "Grant",
+    "InboxFilter",
     "Key",
     "LandedCall",
     "Notice",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
@@ -10,6 +11,7 @@ from alpha.states import FEEDBACK_TRANSITIONS, FeedbackSource, FeedbackState
 from infra.ids import uuid7
 from infra.models import Person
 from infra.triggers import kept, lifecycle
+from releases.gates.severity import Severity
 from releases.models import Checkpoint, Release, Stage
 
 
@@ -46,11 +48,35 @@ class Feedback(models.Model):
         Checkpoint, on_delete=models.PROTECT, null=True, blank=True, related_name="feedback"
     )
     arm = models.CharField(max_length=20, blank=True)
+    conversation = ArrayField(
+        models.UUIDField(),
+        default=list,
+        blank=True,
+        help_text="The calls it is about, in their order; empty: about one call or none.",
+    )
+    assignee = models.ForeignKey(
+        Person, on_delete=models.PROTECT, null=True, blank=True, related_name="feedback_assigned"
+    )
+    severity = models.CharField(
+        max_length=10, blank=True, choices=[(s.value, s.value) for s in Severity]
+    )
+    labels = ArrayField(
+        models.CharField(max_length=100),
+        default=list,
+        blank=True,
+        help_text="Components of suites that it seems to concern, such as sql.columns.",
+    )
+    duplicate_of = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="duplicates"
+    )
     entered_by = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, blank=True)
     received_at = models.DateTimeField()
     bound_at = models.DateTimeField(null=True, blank=True)
     counted_at = models.DateTimeField(
         null=True, blank=True, help_text="When a thumbs-down was counted for its unit."
+    )
+    indexed_at = models.DateTimeField(
+        null=True, blank=True, help_text="When its words were laid beside all others'."
     )
 
     class Meta:
@@ -68,6 +94,20 @@ class Feedback(models.Model):
                 name="feedback_uncounted",
                 condition=Q(thumbs_up=False, counted_at=None, release__isnull=False),
             ),
+            # One person's work: newest first within a state.
+            models.Index(
+                fields=["assignee", "state", "-received_at"],
+                name="feedback_assigned",
+                condition=Q(assignee__isnull=False),
+            ),
+            # The inbox of one partner.
+            models.Index(fields=["partner", "-received_at"], name="feedback_partner"),
+            # The inbox over all states.
+            models.Index(fields=["-received_at"], name="feedback_newest"),
+            # Remarks whose words are not laid beside the others' yet.
+            models.Index(
+                fields=["received_at"], name="feedback_unindexed", condition=Q(indexed_at=None)
+            ),
             # What was said about one release: evidence counts it since a moment.
             models.Index(fields=["release", "received_at"], name="feedback_release"),
         ]
@@ -77,6 +117,12 @@ class Feedback(models.Model):
                 condition=~Q(idempotency_key=""),
                 name="feedback_once",
                 violation_error_message="This feedback was received already.",
+            ),
+            models.CheckConstraint(
+                condition=(Q(state="duplicate") & Q(duplicate_of__isnull=False))
+                | (~Q(state="duplicate") & Q(duplicate_of__isnull=True)),
+                name="feedback_duplicate",
+                violation_error_message="A duplicate names what it says again.",
             ),
         ]
         triggers = [lifecycle("feedback", FEEDBACK_TRANSITIONS), kept("feedback")]

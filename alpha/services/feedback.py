@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -18,6 +19,12 @@ from infra.roles import Role
 
 # How long the usage event of a call may take to land; later the remark stands by itself.
 BINDING_WINDOW = timedelta(seconds=60)
+TRIAGERS = (
+    Role.PARTNER_MANAGER,
+    Role.BEHAVIOUR_REVIEWER,
+    Role.EVAL_OWNER,
+    Role.RELEASE_MANAGER,
+)
 _COPIED = ("release_id", "checkpoint_id", "stage_id", "arm", "codename")
 
 
@@ -55,9 +62,15 @@ def enter_feedback(
     comment: str,
     request_id: UUID | None = None,
     thumbs_up: bool | None = None,
+    rating: int | None = None,
     correction: str = "",
+    source: FeedbackSource = FeedbackSource.CONSOLE,
+    idempotency_key: str = "",
 ) -> Feedback:
-    """Write down what a partner said elsewhere; of a call when its request id is known."""
+    """Write down what a partner said elsewhere; of a call when its request id is known.
+
+    With an idempotency key it is written down once: the row of the first time is returned.
+    """
     actor.must(
         "enter feedback", Role.PARTNER_MANAGER, Role.BEHAVIOUR_REVIEWER, Role.RELEASE_MANAGER
     )
@@ -67,22 +80,39 @@ def enter_feedback(
     event = selectors.usage_event(request_id, partner.pk) if request_id else None
     if request_id and event is None:
         raise NotFound("no_such_request", f"{partner} made no request {request_id}.")
+    said = {
+        "thumbs_up": thumbs_up,
+        "rating": rating,
+        "comment": comment,
+        "correction": correction,
+        "request_id": request_id,
+    }
     with transaction.atomic():
-        feedback = Feedback.objects.create(
-            partner=partner,
-            request_id=request_id,
-            source=FeedbackSource.CONSOLE.value,
+        feedback, is_new = _once(
+            partner,
+            idempotency_key,
+            source=source.value,
             state=FeedbackState.NEW.value,
-            thumbs_up=thumbs_up,
-            comment=comment,
-            correction=correction,
             entered_by_id=person_id,
             received_at=clock.now(),
+            **said,
         )
+        if not is_new:
+            return feedback
         if event is not None:
             bind(feedback, event)
-        audit.record(actor=actor, action="feedback.entered", subject=feedback)
+        audit.record(
+            actor=actor, action="feedback.entered", subject=feedback, after={"source": source.value}
+        )
     return feedback
+
+
+def _once(partner: Partner, idempotency_key: str, **fields: Any) -> tuple[Feedback, bool]:
+    if not idempotency_key:
+        return Feedback.objects.create(partner=partner, **fields), True
+    return Feedback.objects.get_or_create(
+        partner=partner, idempotency_key=idempotency_key, defaults=fields
+    )
 
 
 def dismiss(*, actor: Actor, feedback: Feedback, reason: str) -> None:
@@ -91,8 +121,28 @@ def dismiss(*, actor: Actor, feedback: Feedback, reason: str) -> None:
 
 
 def reopen(*, actor: Actor, feedback: Feedback, reason: str) -> None:
-    """Take a dismissed remark up again."""
-    _move(actor=actor, feedback=feedback, to=FeedbackState.NEW, reason=reason)
+    """Take up again a remark that was dismissed, or taken for a duplicate."""
+    _move(
+        actor=actor,
+        feedback=feedback,
+        to=FeedbackState.NEW,
+        reason=reason,
+        fields={"duplicate_of": None},
+    )
+
+
+def mark_duplicate(*, actor: Actor, feedback: Feedback, of: Feedback, reason: str) -> None:
+    """It says again what an earlier remark said; whatever becomes of that one, is its answer."""
+    original = of.duplicate_of or of
+    if original.pk == feedback.pk:
+        raise InvalidInput("own_duplicate", "A remark is no duplicate of itself: name another.")
+    _move(
+        actor=actor,
+        feedback=feedback,
+        to=FeedbackState.DUPLICATE,
+        reason=reason,
+        fields={"duplicate_of": original},
+    )
 
 
 def mark_in_suite(*, actor: Actor, feedback: Feedback, reason: str) -> None:
@@ -100,28 +150,35 @@ def mark_in_suite(*, actor: Actor, feedback: Feedback, reason: str) -> None:
     _move(actor=actor, feedback=feedback, to=FeedbackState.IN_SUITE, reason=reason)
 
 
-def _move(*, actor: Actor, feedback: Feedback, to: FeedbackState, reason: str) -> None:
-    actor.must(
-        "triage feedback",
-        Role.PARTNER_MANAGER,
-        Role.BEHAVIOUR_REVIEWER,
-        Role.EVAL_OWNER,
-        Role.RELEASE_MANAGER,
-    )
+def _move(
+    *,
+    actor: Actor,
+    feedback: Feedback,
+    to: FeedbackState,
+    reason: str,
+    fields: dict[str, Any] | None = None,
+) -> None:
+    actor.must("triage feedback", *TRIAGERS)
     if not reason.strip():
         raise InvalidInput("reason_missing", "Say why: the reporter and the auditor will ask.")
     with transaction.atomic():
         row = Feedback.objects.select_for_update().get(pk=feedback.pk)
         before = FeedbackState(row.state)
         check_move(FEEDBACK_TRANSITIONS, before, to, "This feedback")
-        row.state = to.value
-        row.save(update_fields=["state"])
-        feedback.state = to.value
+        changed = {**(fields or {}), "state": to.value}
+        for name, value in changed.items():
+            setattr(row, name, value)
+            setattr(feedback, name, value)
+        row.save(update_fields=list(changed))
         audit.record(
             actor=actor,
             action=f"feedback.{to.value}",
             subject=row,
             reason=reason,
             before={"state": before.value},
-            after={"state": to.value},
+            after={"state": to.value, **_plain(fields or {})},
         )
+
+
+def _plain(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: str(v.pk) for name, v in fields.items() if isinstance(v, Feedback)}

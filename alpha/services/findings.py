@@ -21,7 +21,7 @@ from alpha.services.finding_moves import (
     must_give_reason,
     must_not_own,
 )
-from alpha.states import FindingState
+from alpha.states import FeedbackState, FindingState
 from infra import audit, clock
 from infra.actors import Actor
 from infra.errors import InvalidInput
@@ -32,6 +32,7 @@ from releases.models import Checkpoint
 
 TITLE_LENGTH = 200
 MAX_LABELS, LABEL_LENGTH = 20, 100
+_UNLINKED = (FeedbackState.NEW.value, FeedbackState.DUPLICATE.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +166,9 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
 def _link(actor: Actor, finding: Finding, feedback: Feedback, person_id: UUID) -> None:
     FindingReport.objects.create(
         finding=finding, feedback=feedback, linked_by_id=person_id, linked_at=clock.now()
+    )
+    Feedback.objects.filter(pk=feedback.pk, state__in=_UNLINKED).update(
+        state=FeedbackState.LINKED.value, duplicate_of=None
     )
     after = {"feedback": str(feedback.pk), "partner": feedback.partner.name}
     audit.record(actor=actor, action="finding.linked", subject=finding, after=after)

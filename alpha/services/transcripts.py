@@ -6,7 +6,8 @@ from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
-from alpha.models import Feedback
+from alpha.attachments import read_attachment
+from alpha.models import Feedback, FeedbackAttachment
 from alpha.sealing import Unreadable
 from alpha.transcripts import Kept, read_transcript, read_transcripts
 from infra.actors import Actor
@@ -42,3 +43,16 @@ def texts_of(*, actor: Actor, request_ids: Collection[UUID]) -> Kept:
     """As conversation_of for many calls at once. NotPermitted for others."""
     actor.must("read partners' conversations", *READERS)
     return read_transcripts(request_ids)
+
+
+def attachment_of(*, actor: Actor, feedback: Feedback) -> tuple[FeedbackAttachment, bytes]:
+    """The file that came with it; NotFound where none is kept. NotPermitted for others.
+
+    DomainError when the stored bytes are not what was sealed.
+    """
+    actor.must("read partners' files", *READERS)
+    try:
+        return read_attachment(feedback.pk)
+    except Unreadable as error:
+        message = f"The file kept with feedback {feedback.pk} was changed and can't be read."
+        raise DomainError("attachment_damaged", message) from error

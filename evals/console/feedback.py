@@ -84,7 +84,8 @@ class FeedbackItemPage(Page):
             "may_read": self.actor.may(*READERS),
             "cases": Case.objects.filter(feedback=item).select_related("version__suite"),
             "may_triage": self.actor.may(*READERS),
-            "may_make_case": self.actor.may(*TRIAGERS) and item.state == FeedbackState.NEW,
+            "may_make_case": self.actor.may(*TRIAGERS)
+            and item.state in (FeedbackState.NEW, FeedbackState.LINKED),
             "may_publish": self.actor.may(*EDITORS),
             "examples": self._examples(),
             "replaced": self._proposed["replaced"],

@@ -240,9 +240,10 @@ def _case_refusals(version: SuiteVersion, spec: CaseSpec) -> list[Reason]:
 
 
 def _state_refusals(remark: Feedback) -> list[Reason]:
-    if remark.state == FeedbackState.NEW.value:
+    if remark.state in (FeedbackState.NEW.value, FeedbackState.LINKED.value):
         return []
-    sentence = f"{_named(remark)} is {remark.state.replace('_', ' ')}: only a new one becomes one."
+    state = remark.state.replace("_", " ")
+    sentence = f"{_named(remark)} is {state}: only a new or a linked one becomes one."
     return [Reason(code="remark_not_new", sentence=sentence)]
 
 

@@ -205,7 +205,7 @@ def test_one_bad_case_keeps_all_of_them_out(version: SuiteVersion, of: Access) -
             made(refused)
     assert Case.objects.filter(feedback__isnull=False).count() == 0
     good.refresh_from_db()
-    assert good.state == "new"
+    assert good.state == "linked"
 
 
 def test_remarks_are_the_findings_own_and_each_chosen_once(
