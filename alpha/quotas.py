@@ -42,3 +42,6 @@ class Quotas:
 NAMES = tuple(field.name for field in fields(Quotas))
 OF_HISTORY = frozenset(("tokens_per_day", "budget_micros_per_day", "tokens_total", "budget_micros"))
 NO_LIMITS = Quotas()
+MAX_INTEGER, MAX_BIG_INTEGER = 2**31 - 1, 2**63 - 1
+# As large as its column keeps.
+MOST = {name: MAX_INTEGER if "requests" in name else MAX_BIG_INTEGER for name in NAMES}

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from alpha import selectors
-from alpha.api.shapes import MAX_BIG_INTEGER, MAX_INTEGER
+from alpha.api.shapes import LimitsIn, quotas_in
 from alpha.models import Grant
 from alpha.services import grants
 from infra.api.authentication import actor_of
@@ -21,23 +21,12 @@ from infra.api.bodies import ReasonIn, checked
 from releases.models import Stage
 
 
-def quota(max_value: int) -> serializers.IntegerField:
-    return serializers.IntegerField(
-        min_value=1, max_value=max_value, required=False, allow_null=True
-    )
-
-
-class GrantIn(serializers.Serializer):
+class GrantIn(LimitsIn):
     stage = serializers.UUIDField()
     partner = serializers.SlugField(max_length=80, required=False)
     cohort = serializers.SlugField(max_length=80, required=False)
     opens_at = serializers.DateTimeField(required=False)
     ends_at = serializers.DateTimeField(required=False, allow_null=True)
-    requests_per_minute = quota(MAX_INTEGER)
-    tokens_per_minute = quota(MAX_BIG_INTEGER)
-    concurrent_requests = quota(MAX_INTEGER)
-    tokens_per_day = quota(MAX_BIG_INTEGER)
-    budget_micros = quota(MAX_BIG_INTEGER)
     terms_version = serializers.CharField(max_length=40, required=False)
     terms_accepted_by = serializers.CharField(max_length=200, required=False)
     transcript_consent = serializers.BooleanField(required=False, default=False)
@@ -62,15 +51,6 @@ class TermsIn(serializers.Serializer):
     accepted_by = serializers.CharField(max_length=200)
 
 
-_QUOTAS = (
-    "requests_per_minute",
-    "tokens_per_minute",
-    "concurrent_requests",
-    "tokens_per_day",
-    "budget_micros",
-)
-
-
 def _arguments(data: dict[str, Any]) -> dict[str, Any]:
     return {
         "stage": get_object_or_404(Stage, pk=data["stage"]),
@@ -78,7 +58,7 @@ def _arguments(data: dict[str, Any]) -> dict[str, Any]:
         "cohort": selectors.cohort_named(data["cohort"]) if "cohort" in data else None,
         "opens_at": data.get("opens_at"),
         "ends_at": data.get("ends_at"),
-        "quotas": grants.Quotas(**{name: data.get(name) for name in _QUOTAS}),
+        "quotas": quotas_in(data),
         "consent": grants.Consent(
             terms_version=data.get("terms_version", ""),
             accepted_by=data.get("terms_accepted_by", ""),

@@ -12,13 +12,15 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from alpha import selectors
+from alpha.api.shapes import LimitsIn, quotas_in
 from alpha.models import Key
+from alpha.quotas import NAMES
 from alpha.services import keys
 from infra.api.authentication import actor_of
 from infra.api.bodies import ReasonIn, checked
 
 
-class KeyIn(serializers.Serializer):
+class KeyIn(LimitsIn):
     name = serializers.CharField(max_length=100, required=False, default="", allow_blank=True)
     expires_at = serializers.DateTimeField(required=False, allow_null=True)
     allowed_addresses = serializers.ListField(
@@ -42,6 +44,7 @@ class KeyOut(serializers.ModelSerializer):
             "expires_at",
             "revoked_at",
             "revoke_reason",
+            *NAMES,
         )
         read_only_fields = fields
 
@@ -68,7 +71,10 @@ class PartnerKeys(APIView):
     def post(self, request: Request, name: str) -> Response:
         data = checked(KeyIn, request.data)
         partner = selectors.partner_named(name)
-        key, text = keys.issue_key(actor=actor_of(request), partner=partner, **data)
+        own = {name: value for name, value in data.items() if name not in NAMES}
+        key, text = keys.issue_key(
+            actor=actor_of(request), partner=partner, quotas=quotas_in(data), **own
+        )
         return Response({**KeyOut(key).data, "key": text}, status=201)
 
 

@@ -10,13 +10,15 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from alpha import selectors
+from alpha.api.shapes import LimitsIn, quotas_in
 from alpha.models import Cohort, Partner
+from alpha.quotas import NAMES
 from alpha.services import partners
 from infra.api.authentication import actor_of
 from infra.api.bodies import ReasonIn, checked
 
 
-class PartnerIn(serializers.Serializer):
+class PartnerIn(LimitsIn):
     name = serializers.SlugField(max_length=80)
     contact_email = serializers.EmailField(max_length=254)
 
@@ -26,7 +28,7 @@ class PartnerOut(serializers.ModelSerializer):
 
     class Meta:
         model = Partner
-        fields = ("id", "name", "contact_email", "created_at", "ended_at", "cohorts")
+        fields = ("id", "name", "contact_email", "created_at", "ended_at", "cohorts", *NAMES)
         read_only_fields = fields
 
 
@@ -67,7 +69,12 @@ class Partners(ListAPIView):
     @extend_schema(request=PartnerIn, responses={201: PartnerOut})
     def post(self, request: Request) -> Response:
         data = checked(PartnerIn, request.data)
-        partner = partners.make_partner(actor=actor_of(request), **data)
+        partner = partners.make_partner(
+            actor=actor_of(request),
+            name=data["name"],
+            contact_email=data["contact_email"],
+            quotas=quotas_in(data),
+        )
         return Response(PartnerOut(partner).data, status=201)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
 
+from alpha.console.limit_forms import LimitFields
 from alpha.models import Cohort
 from infra.console.fields import RowWhyForm, day_field
 from releases.models import Stage
@@ -20,7 +22,9 @@ class NewCohort(forms.Form):
     name = forms.CharField(max_length=80, help_text="Such as design-partners.")
 
 
-class NewKey(forms.Form):
+class NewKey(LimitFields):
+    """A key; its limits are beside those of its partner and grants."""
+
     name = forms.CharField(
         max_length=100, required=False, help_text="Where it is used, such as ci or laptop."
     )
@@ -31,6 +35,7 @@ class NewKey(forms.Form):
         required=False,
         help_text="Addresses or networks, separated by commas. Empty: from anywhere.",
     )
+    field_order = ("name", "expires_on", "addresses")
 
     def clean_addresses(self) -> list[str]:
         return [part.strip() for part in self.cleaned_data["addresses"].split(",") if part.strip()]
@@ -44,15 +49,11 @@ class JoinCohort(forms.Form):
         self.fields["cohort"].queryset = Cohort.objects.order_by("name")  # type: ignore[attr-defined]
 
 
-class NewGrant(forms.Form):
+class NewGrant(LimitFields):
     """Access to one stage; empty limits are no limits."""
 
     stage = forms.ModelChoiceField(Stage.objects.none(), empty_label=None)
     ends_on = day_field("Last day", help_text="Empty: until it is revoked.")
-    requests_per_minute = forms.IntegerField(min_value=1, max_value=1_000_000, required=False)
-    tokens_per_minute = forms.IntegerField(min_value=1, max_value=10**12, required=False)
-    concurrent_requests = forms.IntegerField(min_value=1, max_value=100_000, required=False)
-    tokens_per_day = forms.IntegerField(min_value=1, max_value=10**15, required=False)
     terms_version = forms.CharField(max_length=40, required=False)
     terms_accepted_by = forms.CharField(
         max_length=200, required=False, help_text="Who at the partner accepted them."
@@ -63,6 +64,7 @@ class NewGrant(forms.Form):
     transcript_days = forms.IntegerField(
         label="Days to keep transcripts", min_value=1, max_value=365, initial=30
     )
+    field_order: Sequence[str] = ("stage", "ends_on")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -74,7 +76,7 @@ class CohortGrant(NewGrant):
     """The same for all partners of a cohort."""
 
     cohort = forms.ModelChoiceField(Cohort.objects.none(), empty_label=None)
-    field_order = ("cohort",)
+    field_order = ("cohort", "stage", "ends_on")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -20,9 +20,10 @@ from alpha.console.forms import (
     NewPartner,
     RevokeRow,
 )
+from alpha.console.limit_forms import KeyLimits, PartnerLimits, initial_of, quotas_of
 from alpha.models import Cohort, Grant, Key, Partner
-from alpha.services import grants, keys, partners
-from alpha.services.grants import Consent, Quotas
+from alpha.services import grants, keys, limits, partners
+from alpha.services.grants import Consent
 from infra import clock
 from infra.console.fields import RowWhyForm, WhyForm, end_of
 from infra.console.pages import Crumbs, Page
@@ -30,7 +31,6 @@ from infra.errors import NotFound
 from infra.roles import Role
 
 MANAGERS = (Role.PARTNER_MANAGER, Role.RELEASE_MANAGER)
-_QUOTAS = ("requests_per_minute", "tokens_per_minute", "concurrent_requests", "tokens_per_day")
 
 
 class PartnersPage(Page):
@@ -85,7 +85,7 @@ def granted(data: dict[str, Any]) -> dict[str, Any]:
     return {
         "stage": data["stage"],
         "ends_at": end_of(data["ends_on"]),
-        "quotas": Quotas(**{name: data[name] for name in _QUOTAS}),
+        "quotas": quotas_of(data),
         "consent": Consent(
             terms_version=data["terms_version"],
             accepted_by=data["terms_accepted_by"],
@@ -101,7 +101,9 @@ class PartnerPage(Page):
     template_name = "alpha/partner.html"
     forms = {
         "key": NewKey,
+        "limit_key": KeyLimits,
         "revoke_key": RevokeRow,
+        "limit": PartnerLimits,
         "grant": NewGrant,
         "revoke_grant": RevokeRow,
         "accept": AcceptTerms,
@@ -129,7 +131,7 @@ class PartnerPage(Page):
         now = clock.now()
         return {
             "partner": self.partner,
-            "keys": [(key, used.get(key.pk)) for key in found],
+            "keys": [(key, used.get(key.pk), self._limits_of(key)) for key in found],
             "grants": self._grants(),
             "in_force": {grant.pk for grant in selectors.grants_in_force(self.partner, now)},
             "now": now,
@@ -138,6 +140,17 @@ class PartnerPage(Page):
             "n_cohorts": Cohort.objects.count(),
             "may_manage": self.actor.may(*MANAGERS),
         }
+
+    def form_options(self, name: str) -> dict[str, Any]:
+        return {"initial": initial_of(self.partner.quotas)} if name == "limit" else {}
+
+    def _limits_of(self, key: Key) -> KeyLimits:
+        """The form of its limits; as it was typed where it was refused."""
+        typed = self.request.POST
+        if typed.get("do") == "limit_key" and typed.get("id") == str(key.pk):
+            return KeyLimits(typed, auto_id=f"limits-{key.pk}-%s")
+        initial = {**initial_of(key.quotas), "id": key.pk}
+        return KeyLimits(initial=initial, auto_id=f"limits-{key.pk}-%s")
 
     def _grants(self) -> list[Grant]:
         mine = Q(partner=self.partner) | Q(cohort__members__partner=self.partner)
@@ -151,15 +164,33 @@ class PartnerPage(Page):
             name=data["name"],
             expires_at=end_of(data["expires_on"]),
             allowed_addresses=data["addresses"],
+            quotas=quotas_of(data),
         )
         answer = self.shown(issued=key, secret=secret)
         answer["Cache-Control"] = "no-store"
         return answer
 
-    def do_revoke_key(self, data: dict[str, Any]) -> str:
-        key = Key.objects.filter(pk=data["id"], partner=self.partner).first()
+    def _own_key(self, key_id: UUID) -> Key:
+        key = Key.objects.filter(pk=key_id, partner=self.partner).first()
         if key is None:
             raise NotFound("no_such_key", f"{self.partner} has no such key.")
+        return key
+
+    def do_limit(self, data: dict[str, Any]) -> str:
+        limits.set_partner_limits(
+            actor=self.actor, partner=self.partner, quotas=quotas_of(data), reason=data["reason"]
+        )
+        return f"The limits of {self.partner} hold from the next request on."
+
+    def do_limit_key(self, data: dict[str, Any]) -> str:
+        key = self._own_key(data["id"])
+        limits.set_key_limits(
+            actor=self.actor, key=key, quotas=quotas_of(data), reason=data["reason"]
+        )
+        return f"The limits of {key} hold from the next request on."
+
+    def do_revoke_key(self, data: dict[str, Any]) -> str:
+        key = self._own_key(data["id"])
         keys.revoke_key(actor=self.actor, key=key, reason=data["reason"])
         return f"{key} is revoked: its next request is refused."
 

@@ -9,6 +9,7 @@ from django.db import transaction
 
 from alpha.models import Cohort, Grant, Partner
 from alpha.quotas import NO_LIMITS, Quotas
+from alpha.services.limits import checked_quotas
 from infra import audit, clock
 from infra.actors import Actor
 from infra.errors import InvalidInput, InvalidMove
@@ -64,7 +65,7 @@ def make_grant(
             terms_accepted_at=clock.now() if consent.accepted_by else None,
             transcript_consent=consent.transcripts,
             transcript_days=consent.transcript_days,
-            **asdict(quotas),
+            **asdict(checked_quotas(quotas)),
         )
         audit.record(
             actor=actor,

@@ -11,6 +11,8 @@ from django.db import transaction
 
 from alpha.keys import digest_of, make_key
 from alpha.models import Key, Partner
+from alpha.quotas import NO_LIMITS, Quotas
+from alpha.services.limits import first_limits
 from infra import audit, clock
 from infra.actors import Actor
 from infra.errors import InvalidInput, InvalidMove
@@ -24,6 +26,7 @@ def issue_key(
     name: str = "",
     expires_at: datetime | None = None,
     allowed_addresses: Sequence[str] = (),
+    quotas: Quotas = NO_LIMITS,
 ) -> tuple[Key, str]:
     """A new key and its full text `slw_<public>_<secret>`, which is kept nowhere."""
     actor.must("issue keys", Role.PARTNER_MANAGER, Role.RELEASE_MANAGER, scope=Scope.PARTNERS)
@@ -41,12 +44,18 @@ def issue_key(
             allowed_addresses=[_network(address) for address in allowed_addresses],
             expires_at=expires_at,
             created_by_id=actor.person_id,
+            **first_limits(quotas),
         )
         audit.record(
             actor=actor,
             action="key.issued",
             subject=key,
-            after={"partner": partner.name, "name": name, "expires_at": expires_at},
+            after={
+                **dict(quotas.set_ones()),
+                "partner": partner.name,
+                "name": name,
+                "expires_at": expires_at,
+            },
         )
     return key, text
 

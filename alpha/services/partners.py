@@ -7,6 +7,8 @@ import re
 from django.db import transaction
 
 from alpha.models import Cohort, CohortMember, Grant, Key, Partner
+from alpha.quotas import NO_LIMITS, Quotas
+from alpha.services.limits import first_limits
 from infra import audit, clock
 from infra.actors import Actor
 from infra.errors import InvalidInput, InvalidMove, NotFound
@@ -24,17 +26,23 @@ def _named(kind: str, name: str) -> str:
     return name
 
 
-def make_partner(*, actor: Actor, name: str, contact_email: str) -> Partner:
+def make_partner(
+    *, actor: Actor, name: str, contact_email: str, quotas: Quotas = NO_LIMITS
+) -> Partner:
     """A new partner; InvalidMove when the name is taken."""
     actor.must("make partners", Role.PARTNER_MANAGER, Role.RELEASE_MANAGER, scope=Scope.PARTNERS)
     with transaction.atomic():
         partner, made = Partner.objects.get_or_create(
-            name=_named("partner", name), defaults={"contact_email": contact_email}
+            name=_named("partner", name),
+            defaults={"contact_email": contact_email, **first_limits(quotas)},
         )
         if not made:
             raise InvalidMove("partner_exists", f"There is a partner {name} already.")
         audit.record(
-            actor=actor, action="partner.made", subject=partner, after={"email": contact_email}
+            actor=actor,
+            action="partner.made",
+            subject=partner,
+            after={"email": contact_email, **dict(quotas.set_ones())},
         )
     return partner
 

@@ -7,6 +7,7 @@ import re
 from django.urls import reverse
 
 from alpha.models import Cohort, Grant
+from alpha.quotas import Quotas
 from alpha.services import grants
 from infra.models import ServiceKey
 from tests.console.visits import signed_in
@@ -81,3 +82,47 @@ def test_an_engineer_makes_no_service_key(world: World) -> None:
     answer = signed_in("engineer").post(reverse("console-service-keys"), body)
     assert answer.status_code == 403
     assert not ServiceKey.objects.exists()
+
+
+def test_limits_of_a_partner_and_of_a_key_are_set_on_its_page(world: World) -> None:
+    client, path = signed_in("partner_manager"), reverse("console-partner", args=[world.partner.pk])
+    key = world.partner.keys.first()
+    assert key is not None
+    shared = {"do": "limit", "reason": "One contract.", "budget_micros": "12.50"}
+    assert client.post(path, {**shared, "tokens_per_day": "900"}).status_code == 302
+    world.partner.refresh_from_db()
+    assert world.partner.quotas == Quotas(tokens_per_day=900, budget_micros=12_500_000)
+    own = {"do": "limit_key", "id": str(key.pk), "reason": "A laptop.", "requests_per_minute": "9"}
+    assert client.post(path, own).status_code == 302
+    key.refresh_from_db()
+    assert key.quotas == Quotas(requests_per_minute=9)
+    page = client.get(path).content.decode()
+    assert "budget 12.5000 in all" in page and "9 requests/min" in page
+    # What is in force stands in the form that would replace it.
+    assert f'id="limits-{key.pk}-requests_per_minute"' in page and 'value="12.5"' in page
+
+
+def test_a_refused_limit_is_shown_with_what_was_typed(world: World) -> None:
+    client, path = signed_in("partner_manager"), reverse("console-partner", args=[world.partner.pk])
+    key = world.partner.keys.first()
+    assert key is not None
+    body = {"do": "limit_key", "id": str(key.pk), "reason": "x", "tokens_total": "-4"}
+    answer = client.post(path, body)
+    assert answer.status_code == 400 and 'value="-4"' in answer.content.decode()
+    elsewhere = {**body, "id": str(world.internal.pk), "tokens_total": "4"}
+    assert client.post(path, elsewhere).status_code == 404
+    key.refresh_from_db()
+    assert not key.quotas.is_limited
+    engineer = signed_in("engineer").post(path, {**body, "tokens_total": "4"})
+    assert engineer.status_code == 403
+
+
+def test_a_grant_takes_every_limit(world: World) -> None:
+    body = {"do": "grant", "stage": str(world.internal.pk), "transcript_days": "30"}
+    wanted = {"budget_micros_per_day": "0.25", "tokens_total": "5000", "concurrent_requests": "2"}
+    path = reverse("console-partner", args=[world.partner.pk])
+    assert signed_in("partner_manager").post(path, {**body, **wanted}).status_code == 302
+    grant = Grant.objects.get(partner=world.partner, stage=world.internal)
+    assert grant.quotas == Quotas(
+        budget_micros_per_day=250_000, tokens_total=5000, concurrent_requests=2
+    )

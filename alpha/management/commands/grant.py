@@ -9,6 +9,7 @@ from django.core.management.base import CommandParser
 from django.db.models import Q
 
 from alpha import selectors
+from alpha.management.limit_options import add_limits, limits_in
 from alpha.models import Grant
 from alpha.services import grants
 from infra import clock
@@ -24,11 +25,7 @@ def create(parser: CommandParser) -> None:
     who.add_argument("--partner")
     who.add_argument("--cohort")
     parser.add_argument("--days", type=int, help="days until it ends")
-    parser.add_argument("--requests-per-minute", type=int)
-    parser.add_argument("--tokens-per-minute", type=int)
-    parser.add_argument("--concurrent", type=int)
-    parser.add_argument("--tokens-per-day", type=int)
-    parser.add_argument("--budget-micros", type=int)
+    add_limits(parser)
     parser.add_argument("--terms", default="", help="version of the terms accepted")
     parser.add_argument("--accepted-by", default="", help="who accepted them at the partner")
     parser.add_argument("--keep-transcripts", action="store_true", help="with their consent")
@@ -61,13 +58,7 @@ class Command(SlipwayCommand):
             partner=selectors.partner_named(options["partner"]) if options["partner"] else None,
             cohort=selectors.cohort_named(options["cohort"]) if options["cohort"] else None,
             ends_at=clock.now() + timedelta(days=options["days"]) if options["days"] else None,
-            quotas=grants.Quotas(
-                requests_per_minute=options["requests_per_minute"],
-                tokens_per_minute=options["tokens_per_minute"],
-                concurrent_requests=options["concurrent"],
-                tokens_per_day=options["tokens_per_day"],
-                budget_micros=options["budget_micros"],
-            ),
+            quotas=limits_in(options),
             consent=grants.Consent(
                 terms_version=options["terms"],
                 accepted_by=options["accepted_by"],

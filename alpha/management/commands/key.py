@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import CommandParser
 
 from alpha import selectors
-from alpha.services import keys
+from alpha.management.limit_options import add_limits, limits_in, told
+from alpha.services import keys, limits
 from infra import clock
 from infra.cli import SlipwayCommand, add_actions
 
@@ -19,6 +21,14 @@ def create(parser: CommandParser) -> None:
     parser.add_argument("--name", default="", help="what the key is for")
     parser.add_argument("--days", type=int, help="days until it expires")
     parser.add_argument("--from", dest="addresses", action="append", default=[], metavar="NETWORK")
+    add_limits(parser)
+
+
+def limit(parser: CommandParser) -> None:
+    """replace the limits of a key; those not given are lifted"""
+    parser.add_argument("public", help="the part after slw_")
+    parser.add_argument("--reason", required=True)
+    add_limits(parser)
 
 
 def revoke(parser: CommandParser) -> None:
@@ -28,11 +38,11 @@ def revoke(parser: CommandParser) -> None:
 
 
 class Command(SlipwayCommand):
-    help = "Partner keys: create, revoke."
+    help = "Partner keys: create, limit, revoke."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        add_actions(parser, {"create": create, "revoke": revoke})
+        add_actions(parser, {"create": create, "limit": limit, "revoke": revoke})
 
     def run(self, **options: Any) -> Any:
         return getattr(self, f"run_{options['action']}")(options)
@@ -45,9 +55,20 @@ class Command(SlipwayCommand):
             name=options["name"],
             expires_at=clock.now() + timedelta(days=days) if days else None,
             allowed_addresses=options["addresses"],
+            quotas=limits_in(options),
         )
         self.say(f"The key of {key.partner}, shown this once:\n\n    {text}\n")
         return {"public": key.public, "partner": key.partner.name, "key": text}
+
+    def run_limit(self, options: dict[str, Any]) -> dict[str, Any]:
+        key = limits.set_key_limits(
+            actor=self.actor(options),
+            key=selectors.key_with_public(options["public"]),
+            quotas=limits_in(options),
+            reason=options["reason"],
+        )
+        self.say(f"{key} may use: {told(key.quotas) or 'as much as its partner and grants may'}.")
+        return {"public": key.public, "limits": asdict(key.quotas)}
 
     def run_revoke(self, options: dict[str, Any]) -> dict[str, str]:
         key = selectors.key_with_public(options["public"])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import CommandParser
 
 from alpha import selectors
-from alpha.services import partners
+from alpha.management.limit_options import add_limits, limits_in, told
+from alpha.services import limits, partners
 from infra.cli import SlipwayCommand, add_actions
 
 
@@ -15,6 +17,14 @@ def create(parser: CommandParser) -> None:
     """make a partner"""
     parser.add_argument("name")
     parser.add_argument("--email", required=True, help="whom to write to")
+    add_limits(parser)
+
+
+def limit(parser: CommandParser) -> None:
+    """replace the limits of a partner, over all its keys; those not given are lifted"""
+    parser.add_argument("name")
+    parser.add_argument("--reason", required=True)
+    add_limits(parser)
 
 
 def end(parser: CommandParser) -> None:
@@ -28,21 +38,34 @@ def listing(parser: CommandParser) -> None:
 
 
 class Command(SlipwayCommand):
-    help = "Partners: create, end, list."
+    help = "Partners: create, limit, end, list."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        add_actions(parser, {"create": create, "end": end, "list": listing})
+        add_actions(parser, {"create": create, "limit": limit, "end": end, "list": listing})
 
     def run(self, **options: Any) -> Any:
         return getattr(self, f"run_{options['action']}")(options)
 
     def run_create(self, options: dict[str, Any]) -> dict[str, str]:
         partner = partners.make_partner(
-            actor=self.actor(options), name=options["name"], contact_email=options["email"]
+            actor=self.actor(options),
+            name=options["name"],
+            contact_email=options["email"],
+            quotas=limits_in(options),
         )
         self.say(f"Made partner {partner}. Next: `manage.py grant create --partner {partner} …`.")
         return {"id": str(partner.pk), "name": partner.name}
+
+    def run_limit(self, options: dict[str, Any]) -> dict[str, Any]:
+        partner = limits.set_partner_limits(
+            actor=self.actor(options),
+            partner=selectors.partner_named(options["name"]),
+            quotas=limits_in(options),
+            reason=options["reason"],
+        )
+        self.say(f"{partner} may use: {told(partner.quotas) or 'as much as its grants allow'}.")
+        return {"name": partner.name, "limits": asdict(partner.quotas)}
 
     def run_end(self, options: dict[str, Any]) -> dict[str, str]:
         partner = selectors.partner_named(options["name"])
