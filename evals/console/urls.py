@@ -10,6 +10,7 @@ from evals.console.frontier import FrontierPage
 from evals.console.imports import ImportPage, ImportsPage
 from evals.console.judges import JudgePage, JudgesPage, LabelPage
 from evals.console.probes import ProbePage, ProbesPage, RatePage
+from evals.console.replays import ReplayPage, ReplaysPage
 from evals.console.run_sets import RunSetPage, RunSetsPage
 from evals.console.runs import RunPage, RunsPage
 from evals.console.suites import SuitePage, SuitesPage
@@ -30,6 +31,8 @@ urlpatterns: list[URLPattern] = [
     path("probes/<uuid:probe_id>/rate/", RatePage.as_view(), name="console-probe-rate"),
     path("runs/", RunsPage.as_view(), name="console-runs"),
     path("runs/<uuid:run_id>/", RunPage.as_view(), name="console-run"),
+    path("replays/", ReplaysPage.as_view(), name="console-replays"),
+    path("replays/<uuid:run_id>/", ReplayPage.as_view(), name="console-replay"),
     path("run-sets/", RunSetsPage.as_view(), name="console-run-sets"),
     path("run-sets/<uuid:set_id>/", RunSetPage.as_view(), name="console-run-set"),
     path("feedback/<uuid:feedback_id>/", FeedbackItemPage.as_view(), name="console-feedback-item"),

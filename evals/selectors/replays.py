@@ -210,12 +210,18 @@ def failing(run: Run, mode: str) -> QuerySet[Result]:
     return found.order_by("case__position", "repeat")
 
 
-def incumbent_run(run: Run, checkpoint_id: UUID) -> Run | None:
-    """Another checkpoint's newest replay of the same version."""
-    found = replays().filter(
-        version=run.version_id,
-        checkpoint=checkpoint_id,
-        state=RunState.COMPLETED.value,
-        ended_because="",
+def comparable(run: Run) -> list[Run]:
+    """The newest whole replay of every other checkpoint on the same version, newest first."""
+    found = (
+        replays()
+        .filter(version=run.version_id, state=RunState.COMPLETED.value, ended_because="")
+        .exclude(checkpoint=run.checkpoint_id)
+        .order_by("checkpoint_id", "-created_at")
+        .distinct("checkpoint_id")
     )
-    return found.order_by("-created_at").first()
+    return sorted(found, key=lambda one: one.created_at, reverse=True)
+
+
+def incumbent_run(run: Run, checkpoint_id: UUID) -> Run | None:
+    """That checkpoint's newest whole replay of the same version."""
+    return next((one for one in comparable(run) if one.checkpoint_id == checkpoint_id), None)

@@ -26,6 +26,7 @@ PAGES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Suites", "checklist", "console-suites"),
             ("Frontier", "trending_up", "console-frontier"),
             ("Runs", "play_circle", "console-runs"),
+            ("Replays", "replay", "console-replays"),
             ("Judges", "balance", "console-judges"),
             ("Import", "upload_file", "console-imports"),
         ),

@@ -117,6 +117,8 @@ def pages_of(world: World) -> dict[str, str]:
         "run": reverse("console-run", args=[world.run.pk]),
         "running": reverse("console-run", args=[world.running.pk]),
         "settled run": reverse("console-run", args=[world.settled.pk]),
+        "replays": reverse("console-replays"),
+        "replay": f"{reverse('console-replay', args=[world.replay.pk])}?mode=loops",
         "run sets": reverse("console-run-sets"),
         "run set": reverse("console-run-set", args=[world.night.pk]),
         "run set going": reverse("console-run-set", args=[world.evening.pk]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,12 @@ from alpha.services.findings import Weakness
 from alpha.services.preference_answers import Asked, keep_text
 from alpha.states import FeedbackState, NoticeKind
 from evals import outputs
+from evals.catalogues import catalogue_of
 from evals.formats.sent_files import SentFile
 from evals.models import Comparison, Result, Run, RunSet, SuiteVersion, Upload
 from evals.runner import early_stops
 from evals.selectors import run_orders, runs
-from evals.services import calibrations, health, judges, labels, run_sets, uploads
+from evals.services import calibrations, health, judges, labels, replays, run_sets, uploads
 from evals.services import runs as run_services
 from evals.services.calibrations import Verdict
 from evals.services.comparisons import compare
@@ -70,6 +72,7 @@ class World:
     run: Run
     running: Run
     settled: Run
+    replay: Run
     comparison: Comparison
     night: RunSet
     evening: RunSet
@@ -126,6 +129,7 @@ def build(folder: Path) -> World:
         run=new,
         running=running,
         settled=settled,
+        replay=_replay(cast, incumbent, candidate),
         comparison=compare(candidate_run=new, baseline_run=old),
         night=_run_set(incumbent, new, "nightly"),
         evening=_run_set(incumbent, running, "evening"),
@@ -139,6 +143,35 @@ def build(folder: Path) -> World:
         login=superuser,
         upload=upload,
     )
+
+
+def _replay(cast: Cast, incumbent: Checkpoint, candidate: Checkpoint) -> Run:
+    """Both on a public set of which every third conversation loops."""
+    grader = {"type": "regex", "pattern": "loop", "negate": True}
+    said = {"sentence": f"It repeats itself. {CANARY}", "severity": "major", "grader": grader}
+    made = replays.import_set(
+        actor=cast.eval_owner,
+        name="night",
+        lines=[json.dumps({"messages": [{"role": "user", "content": CANARY}]})] * 40,
+        catalogue=catalogue_of({"modes": [{"mode": "loops", **said}, {"mode": "swears", **said}]}),
+    ).replay_set
+    return [_replayed(made.version, one, n) for n, one in ((3, incumbent), (4, candidate))][1]
+
+
+def _replayed(version: SuiteVersion, checkpoint: Checkpoint, every: int) -> Run:
+    run = evals.start(version, checkpoint)
+    Run.objects.filter(pk=run.pk).update(state=RunState.RUNNING.value, started_at=clock.now())
+    for at, case in enumerate(version.cases.all()):
+        row = _result(run, case, bool(at % every))
+        row.components = {
+            "loops": {"score": row.score, "explanation": CANARY},
+            "swears": {"score": 1.0, "explanation": ""},
+        }
+        row.save(force_insert=True)
+    for state in (ShardState.RUNNING, ShardState.DONE):
+        run.shards.update(state=state.value)
+    assert run_services.finish_run(run_id=run.pk)
+    return runs.run_with_id(run.pk)
 
 
 def _forecasts(waiting: Promotion) -> None:

@@ -99,6 +99,12 @@ def percent(value: float | None) -> str:
 
 
 @register.filter
+def share(value: float | None) -> str:
+    """A share as a percentage with three digits, as rare things need."""
+    return "–" if value is None else f"{100 * value:.3g} %"
+
+
+@register.filter
 def points(value: float | None) -> str:
     """A difference of shares in percentage points, signed."""
     return "–" if value is None else f"{100 * value:+.1f}"
