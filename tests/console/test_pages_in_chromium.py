@@ -71,3 +71,27 @@ def test_api_docs_work_under_the_same_policy(browser: Browser, site: Site) -> No
         visit.open(reverse("docs"))
         visit.page.wait_for_selector(".opblock", timeout=20_000)
         assert not [p for p in visit.problems() if not p.startswith("raw")]
+
+
+def test_a_vote_by_thumb_and_by_key(browser: Browser, site: Site) -> None:
+    path = reverse("console-preference", args=[site.world.side_by_side.pk])
+    with visiting(browser, site, "admin", 390) as visit:
+        visit.open(path)
+        page = visit.page
+        for button in page.locator(".sw-vote button").all():
+            box = button.bounding_box()
+            assert box["height"] >= 44 and box["width"] >= 120
+            assert 0 <= box["y"] and box["y"] + box["height"] <= 844, "in reach without scrolling"
+        assert not visit.problems()
+        # A digit in the comment is text; a key with another is no vote.
+        page.fill("#vote-comment", "")
+        page.type("#vote-comment", "1 of 2")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Control+2")
+        assert page.url.endswith(path) and page.locator(".sw-vote").count() == 1
+        page.locator("h1").click()
+        page.keyboard.press("2")
+        page.wait_for_selector("text=Your vote is kept")
+        assert page.locator(".sw-vote").count() == 0
+        assert "1 of 2" in page.inner_text("#main")
+        assert not visit.problems()

@@ -99,17 +99,15 @@ def test_both_versions_answer_and_the_vote_names_a_place(
     assert http.get("/preferences").json()["data"] == [told]
 
 
-def test_what_is_judged_is_what_is_served(ask: Ask, arms: TwoArms) -> None:
-    assert ask(temperature=0.5).status_code == 200
+def test_what_is_judged_is_what_is_served_metered_and_no_live_traffic(
+    ask: Ask, arms: TwoArms
+) -> None:
+    session = session_of(ask(temperature=0.5).json())
     (old,), (new,) = (server.seen for server in arms.upstreams)
     assert old["messages"][0] == {"role": "system", "content": "You are brief."}
     assert new["messages"][0] == {"role": "system", "content": "You are the tuned one."}
     assert old["temperature"] == new["temperature"] == 0.5
     assert old["messages"][1] == new["messages"][1] == {"role": "user", "content": PROMPT}
-
-
-def test_each_answer_is_one_usage_event_and_no_live_traffic(ask: Ask, arms: TwoArms) -> None:
-    session = session_of(ask().json())
     events = [usage_of(str(request)) for request in (session.request_a, session.request_b)]
     assert [e.checkpoint_id for e in events] == [session.checkpoint_a_id, session.checkpoint_b_id]
     assert {(e.endpoint, e.state) for e in events} == {("preferences", "succeeded")}
@@ -117,10 +115,15 @@ def test_each_answer_is_one_usage_event_and_no_live_traffic(ask: Ask, arms: TwoA
     assert not LandedCall.objects.exists()
 
 
-def test_the_same_vote_again_is_one_vote_and_another_is_refused(
+def test_the_same_vote_again_is_one_vote_and_another_or_garbage_is_refused(
     http: httpx.Client, ask: Ask
 ) -> None:
+    assert ask(stream=True).status_code == 400
+    assert not PreferenceSession.objects.exists()
     identifier = ask().json()["id"]
+    assert voted(http, identifier, "left").status_code == 400
+    assert voted(http, "garbage", "a").status_code == 404
+    assert not PreferenceVote.objects.exists()
     first, again = (voted(http, identifier, "tie") for _ in range(2))
     assert first.status_code == 200 and first.json() == again.json()
     other = voted(http, identifier, "a")
@@ -190,19 +193,17 @@ def test_another_partners_session_is_like_none(gateway: Running, ask: Ask, arms:
     assert not PreferenceVote.objects.exists()
 
 
-@pytest.mark.parametrize("failing", [0, 1])
-def test_a_failing_side_voids_both_and_charges_neither(
-    ask: Ask, arms: TwoArms, failing: int
-) -> None:
-    arms.upstreams[failing].behaviour = Behaviour(status=500, raw="PLANTED-WORDS")
-    arms.upstreams[1 - failing].behaviour.delay_s = 5
-    refused = ask()
-    assert refused.status_code == 502 and "PLANTED" not in refused.text
-    session = PreferenceSession.objects.get()
-    assert session.state == "void"
-    events = [usage_of(str(request)) for request in (session.request_a, session.request_b)]
-    assert {e.state for e in events} == {"failed", "stopped"}
-    assert {(e.tokens_out, e.cost_micros) for e in events} == {(0, 0)}
+def test_a_failing_side_voids_both_and_charges_neither(ask: Ask, arms: TwoArms) -> None:
+    for failing in (0, 1):
+        arms.upstreams[failing].behaviour = Behaviour(status=500, raw="PLANTED-WORDS")
+        arms.upstreams[1 - failing].behaviour = Behaviour(delay_s=5)
+        refused = ask()
+        assert refused.status_code == 502 and "PLANTED" not in refused.text
+        session = PreferenceSession.objects.latest("asked_at")
+        assert session.state == "void"
+        events = [usage_of(str(request)) for request in (session.request_a, session.request_b)]
+        assert {e.state for e in events} == {"failed", "stopped"}
+        assert {(e.tokens_out, e.cost_micros) for e in events} == {(0, 0)}
 
 
 def test_a_release_halted_in_the_middle_is_told_clearly(ask: Ask, arms: TwoArms) -> None:
@@ -285,14 +286,6 @@ def test_a_vote_that_is_none_names_its_field(body: dict[str, Any], param: str) -
     with pytest.raises(Refusal) as refused:
         vote_of(body)
     assert (refused.value.status, refused.value.param) == (400, param)
-
-
-def test_garbage_writes_nothing(http: httpx.Client, ask: Ask) -> None:
-    assert ask(stream=True).status_code == 400
-    assert not PreferenceSession.objects.exists()
-    assert voted(http, ask().json()["id"], "left").status_code == 400
-    assert voted(http, "garbage", "a").status_code == 404
-    assert not PreferenceVote.objects.exists()
 
 
 def test_a_spent_budget_admits_neither_answer(
