@@ -8,12 +8,14 @@ import pytest
 from django.db import Error, transaction
 
 from evals.caps import Caps
-from evals.models import Case, Probe, ProbePair, Result, Suite
+from evals.models import Case, EarlyStop, Probe, ProbePair, Result, Run, Suite
+from evals.runner import probe_looks
 from evals.selectors import probes as reads
-from evals.selectors import suites
+from evals.selectors import run_orders, suites
 from evals.services.probes import concluding, design, rating, review, running
 from evals.services.probes.specs import HUMAN, PromptSpec
-from evals.states import PairState, ProbeVerdict, RunState
+from evals.states import PairState, ProbeVerdict, ResultState, RunState
+from infra import clock
 from infra.errors import DomainError, InvalidInput, InvalidMove, NotPermitted
 from infra.models import AuditEntry
 from tests import builders
@@ -302,8 +304,7 @@ def test_who_may_design_and_who_may_not() -> None:
         design.abandon_probe(actor=cast.engineer, probe=probe, reason="Twice.")
 
 
-def test_a_killed_worker_leaves_a_probe_that_goes_on(weak: WeakUpstream) -> None:
-    """Half of the answers are there when its worker is gone: nothing is asked twice."""
+def test_a_second_worker_asks_nothing_again(weak: WeakUpstream) -> None:
     cast = builders.cast()
     probe = story.designed(cast.engineer, two(weak)[0], n_prompts=5, repeats=2)
     story.approve_all(cast.engineer, probe)
@@ -314,3 +315,55 @@ def test_a_killed_worker_leaves_a_probe_that_goes_on(weak: WeakUpstream) -> None
     assert weak.n_calls == n_calls == Result.objects.count()
     run = probe.probe_runs.get().run
     assert run.state == RunState.COMPLETED.value
+
+
+def test_a_run_stops_once_a_hypothesis_is_isolated(weak: WeakUpstream) -> None:
+    """The look that stops it, after a part of the prompts, is the one that is reported."""
+    cast = builders.cast()
+    weak.rate = lambda body: float(story.long_context(body) > 0.5)
+    probe = story.designed(
+        cast.engineer,
+        two(weak)[0],
+        n_prompts=40,
+        repeats=1,
+        templates=["shorter_context", "answer_in_english"],
+        may_stop_early=True,
+    )
+    story.approve_all(cast.engineer, probe)
+    running.start_probe(actor=cast.engineer, probe=probe)
+    run = probe.probe_runs.get().run
+    assert probe_looks.look_at_probes() == 0
+    # What a worker had stored when the look came: the first prompts of the run's order.
+    order = [name for unit in run_orders.units_of(run) for name in unit]
+    Run.objects.filter(pk=run.pk).update(state=RunState.RUNNING.value, started_at=clock.now())
+    cases = {case.case_id: case for case in run.version.cases.all()}
+    for name in order[: 3 * 30]:
+        state = ResultState.PASSED if "shorter" in name else ResultState.FAILED
+        Result.objects.create(
+            run=run, case=cases[name], repeat=0, state=state.value, output=b"",
+            score=float(state is ResultState.PASSED), recorded_at=clock.now(),
+        )  # fmt: skip
+    assert probe_looks.look_at_probes() == 1
+    assert probe_looks.look_at_probes() == 0
+    stop = EarlyStop.objects.get(run=run)
+    assert 5 <= stop.n_units < 30
+    assert "of 40 prompts: long context" in stop.sentence
+    story.execute(probe)
+    assert weak.n_calls == 0
+    assert concluding.conclude_due() == 1
+    probe.refresh_from_db()
+    rows = {row["hypothesis"]: row for row in probe.result["effects"]}
+    assert rows["shorter_context"]["outcome"] == "isolated"
+    assert rows["shorter_context"]["n_prompts"] == stop.n_units
+    assert rows["shorter_context"]["is_running"]
+    assert rows["answer_in_english"]["outcome"] == "not_shown"
+    assert probe.verdict == ProbeVerdict.ISOLATED.value
+
+
+def test_looks_are_taken_only_where_they_could_stop_anything(weak: WeakUpstream) -> None:
+    cast = builders.cast()
+    one = ["shorter_context"]
+    few = story.designed(cast.engineer, two(weak)[0], n_prompts=16, templates=one)
+    checkpoint = few.probe_runs.get().checkpoint
+    many = story.designed(cast.engineer, checkpoint, n_prompts=60, templates=one)
+    assert (few.may_stop_early, many.may_stop_early) == (False, True)
