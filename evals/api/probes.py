@@ -129,16 +129,6 @@ class EditPairIn(serializers.Serializer):
     changed = serializers.DictField(child=JSONValue())
 
 
-class HypothesisIn(serializers.Serializer):
-    """A hypothesis of one's own."""
-
-    component = serializers.CharField(max_length=200)
-    sentence = serializers.CharField(max_length=500)
-    changed = serializers.DictField(
-        child=JSONValue(), help_text="Prompt number -> the changed messages."
-    )
-
-
 class ReviewedOut(serializers.Serializer):
     """How many pairs were reviewed, and how many wait."""
 
@@ -224,22 +214,6 @@ class EditPair(APIView):
         return Response(ProbePairOut(made).data)
 
 
-class Hypotheses(APIView):
-    """Adds a hypothesis of one's own."""
-
-    @extend_schema(request=HypothesisIn, responses={201: ProbeHypothesisOut})
-    def post(self, request: Request, probe_id: UUID) -> Response:
-        data = checked(HypothesisIn, request.data)
-        made = design.write_hypothesis(
-            actor=actor_of(request),
-            probe=reads.probe_with_id(probe_id),
-            component=data["component"],
-            sentence=data["sentence"],
-            changed=_by_number(data["changed"]),
-        )
-        return Response(ProbeHypothesisOut(made).data, status=201)
-
-
 class StartProbe(APIView):
     """Starts one run a checkpoint."""
 
@@ -269,19 +243,6 @@ class AbandonProbe(APIView):
         probe = reads.probe_with_id(probe_id)
         design.abandon_probe(actor=actor_of(request), probe=probe, **data)
         return Response(_detail(probe_id))
-
-
-def _by_number(changed: dict[str, Any]) -> dict[int, Any]:
-    wrong = [name for name, value in changed.items() if not _is_messages(name, value)]
-    if wrong:
-        message = f"{wrong[0]!r}: write a prompt's number, with a list of messages."
-        raise serializers.ValidationError({"changed": message})
-    return {int(name): value for name, value in changed.items()}
-
-
-def _is_messages(name: str, value: Any) -> bool:
-    is_list = isinstance(value, list) and all(isinstance(one, dict) for one in value)
-    return name.isascii() and name.isdecimal() and len(name) < 6 and is_list
 
 
 def _detail(probe_id: UUID) -> Any:

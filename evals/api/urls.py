@@ -12,6 +12,7 @@ from evals.api import (
     judge_labels,
     judges,
     lineage,
+    probe_hypotheses,
     probe_ratings,
     probes,
     regression,
@@ -72,7 +73,14 @@ urlpatterns: list[URLPattern] = [
     ),
     path("probes/<uuid:probe_id>/review/", probes.ReviewPairs.as_view(), name="probe-review"),
     path(
-        "probes/<uuid:probe_id>/hypotheses/", probes.Hypotheses.as_view(), name="probe-hypotheses"
+        "probes/<uuid:probe_id>/hypotheses/",
+        probe_hypotheses.Hypotheses.as_view(),
+        name="probe-hypotheses",
+    ),
+    path(
+        "probes/<uuid:probe_id>/propose/",
+        probe_hypotheses.ProposeHypotheses.as_view(),
+        name="probe-propose",
     ),
     path("probes/<uuid:probe_id>/start/", probes.StartProbe.as_view(), name="probe-start"),
     path("probes/<uuid:probe_id>/conclude/", probes.ConcludeProbe.as_view(), name="probe-conclude"),

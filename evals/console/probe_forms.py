@@ -40,7 +40,7 @@ class DesignForm(forms.Form):
     templates = forms.MultipleChoiceField(
         required=False,
         choices=[(one.name, one.sentence) for one in TEMPLATES.values()],
-        help_text="None chosen: all that change something.",
+        help_text="Left alone: all that change something.",
         widget=forms.CheckboxSelectMultiple,
     )
     graders = text_field(

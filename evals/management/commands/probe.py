@@ -12,6 +12,7 @@ from django.core.management.base import CommandParser
 from evals.models import Probe
 from evals.probes.changes import TEMPLATES
 from evals.probes.planning import design_sentence
+from evals.runner import probe_proposals
 from evals.selectors import probes as reads
 from evals.services.probes import concluding, design, documents, review, running
 from infra.cli import SlipwayCommand, add_actions
@@ -51,6 +52,13 @@ def review_(parser: CommandParser) -> None:
     which.add_argument("--hypothesis")
 
 
+def propose(parser: CommandParser) -> None:
+    """hypotheses by a model, whose pairs are reviewed like any other"""
+    parser.add_argument("id", type=UUID)
+    parser.add_argument("--model", required=True, help="as model graders name theirs")
+    parser.add_argument("--most", type=int, default=3)
+
+
 def start(parser: CommandParser) -> None:
     """one run a checkpoint, once every pair is reviewed"""
     parser.add_argument("id", type=UUID)
@@ -68,7 +76,9 @@ def abandon(parser: CommandParser) -> None:
 
 
 class Command(SlipwayCommand):
-    help = "Probes: create, templates, list, show, pairs, review, start, conclude, abandon."
+    help = (
+        "Probes: create, templates, list, show, pairs, propose, review, start, conclude, abandon."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
@@ -79,6 +89,7 @@ class Command(SlipwayCommand):
             "show": show,
             "pairs": pairs,
             "review": review_,
+            "propose": propose,
             "start": start,
             "conclude": conclude,
             "abandon": abandon,
@@ -141,6 +152,19 @@ class Command(SlipwayCommand):
         left = reads.probe_with_id(probe.pk).n_unreviewed
         self.say(f"{len(found)} pairs reviewed; {left} wait.")
         return {"n_reviewed": len(found), "n_unreviewed": left}
+
+    def run_propose(self, options: dict[str, Any]) -> dict[str, Any]:
+        found = probe_proposals.propose(
+            actor=self.actor(options),
+            probe=reads.probe_with_id(options["id"]),
+            model=options["model"],
+            n=options["most"],
+        )
+        for one in found.made:
+            self.say(f"{one.name}: {one.sentence}")
+        for sentence in found.refused:
+            self.say(f"  left out: {sentence}")
+        return {"made": [one.name for one in found.made], "refused": list(found.refused)}
 
     def run_start(self, options: dict[str, Any]) -> dict[str, Any]:
         probe = reads.probe_with_id(options["id"])

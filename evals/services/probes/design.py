@@ -157,10 +157,15 @@ def locked(probe: Probe) -> Probe:
 def draft_of(probe: Probe) -> Probe:
     """The probe, locked; InvalidMove once it began."""
     row = locked(probe)
-    if row.state != ProbeState.DRAFT.value:
-        message = f"The probe is {row.state}: its design never changes. Design another one."
-        raise InvalidMove("probe_began", message)
+    refuse_begun(row)
     return row
+
+
+def refuse_begun(probe: Probe) -> None:
+    """InvalidMove once the probe began."""
+    if probe.state != ProbeState.DRAFT.value:
+        message = f"The probe is {probe.state}: its design never changes. Design another one."
+        raise InvalidMove("probe_began", message)
 
 
 def check_changed(prompt: ProbePrompt, kept: Mapping[str, Any], probe: Probe) -> None:
