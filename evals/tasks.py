@@ -7,7 +7,7 @@ from uuid import UUID
 from celery import shared_task
 
 from evals.runner import early_stops, judging, leases, leftovers, probe_looks, shards
-from evals.services import frontier, health, run_sets, uploads
+from evals.services import frontier, health, live_replays, run_sets, uploads
 from evals.services.probes import concluding
 
 
@@ -22,6 +22,12 @@ def measure() -> None:
     """Measure suites, and read frontiers, that know of less than there is."""
     health.measure_due()
     frontier.read_due()
+
+
+@shared_task(name="evals.grade_live")
+def grade_live() -> None:
+    """Grade what stages replied, for forecasts that wait for it."""
+    live_replays.grade_live_due()
 
 
 @shared_task(name="evals.sweep")

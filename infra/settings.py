@@ -287,6 +287,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(seconds=60),
         "options": {"expires": 55},
     },
+    "evals.grade_live": {
+        "task": "evals.grade_live",
+        "schedule": timedelta(minutes=10),
+        "options": {"expires": 540},
+    },
     "releases.observe_forecasts": {
         "task": "releases.observe_forecasts",
         "schedule": timedelta(minutes=5),

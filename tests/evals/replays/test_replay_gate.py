@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from evals.catalogues import catalogue_of
 from evals.evidence import EvalEvidence
 from evals.models import Run
 from evals.replay_evidence import ReplayEvidence
-from evals.services import replays
+from evals.services import live_replays, replays
 from infra import clock
 from releases.evidence import gather_all, recordable
 from releases.gates.contract import Evidence, Gate, Subject, Verdict
@@ -175,3 +176,42 @@ def test_another_catalogue_observes_nothing(world: World) -> None:
     promotion = story.promoted(world.cast, world.new, stage)
     live(world, 30, 6, promotion.releases.get().started_at)
     assert forecasts.observe_due() == 0
+
+
+def said_live(world: World, promotion: Any, n: int) -> None:
+    """`n` kept replies of each partner in the stage that the promotion led to."""
+    release = promotion.releases.get()
+    world.callers = {name: caller(f"{name}-2", release.stage) for name in PARTNERS}
+    for who in world.callers.values():
+        world.consent(who)
+    for name in PARTNERS:
+        for number in range(n):
+            world.said(name, [user("x")], "a loop" if number < 6 else "fine", release=release,
+                       at=clock.now())  # fmt: skip
+
+
+def test_replies_of_the_stage_are_graded_by_themselves_once(
+    world: World, upstream: Upstream
+) -> None:
+    replayed(world, 20, n_bad=4)
+    stage = story.stage(story.MANUAL, name="production")
+    promotion = story.promoted(world.cast, world.new, stage)
+    assert live_replays.grade_live_due() == 0, "nothing was replied yet"
+    said_live(world, promotion, 30)
+    later, n_calls = clock.now() + timedelta(minutes=1), upstream.n_calls
+    assert live_replays.grade_live_due(later) == 1
+    assert live_replays.grade_live_due(later) == 0
+    run = Run.objects.get(source="recorded")
+    assert evals.execute(run).state == "completed" and upstream.n_calls == n_calls
+    assert forecasts.observe_due(later) == 2
+    seen = ForecastObservation.objects.get(forecast__name="loops")
+    assert (seen.observed, seen.n, seen.agrees) == (pytest.approx(0.2), 150, True)
+
+
+def test_graders_that_cost_are_left_to_a_person(world: World) -> None:
+    world.talk(1)
+    spec = {"type": "python", "source": "def grade(sample, item):\n    return 1.0\n"}
+    said = {"sentence": "It fails.", "severity": "minor", "grader": spec}
+    made = world.drawn(catalogue=catalogue_of({"modes": [{"mode": "code", **said}]}))
+    assert live_replays._costs(made.replay_set)
+    assert not live_replays._costs(world.drawn("plain").replay_set)
