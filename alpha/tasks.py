@@ -6,6 +6,7 @@ from celery import shared_task
 
 from alpha.services import (
     batches,
+    data_keys,
     feedback,
     preferences,
     reconfirmations,
@@ -20,8 +21,8 @@ from infra import clock
 def sweep() -> None:
     """Bind feedback to landed calls and index it, ask reporters and take their answers.
 
-    Erases expired text, ends blind comparisons that nobody votes on, and makes the next months'
-    partitions too.
+    Erases expired text and seals the rest anew after a key's rotation, ends blind comparisons that
+    nobody votes on, and makes the next months' partitions too.
     """
     feedback.bind_waiting()
     triage.index_feedback()
@@ -29,6 +30,7 @@ def sweep() -> None:
     reconfirmations.take_answers()
     retention.erase_expired_transcripts()
     retention.erase_expired_attachments()
+    data_keys.seal_anew()
     preferences.void_abandoned()
     upkeep.ensure_partitions()
 

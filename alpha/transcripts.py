@@ -40,6 +40,9 @@ def read_transcript(request_id: UUID) -> dict[str, Any]:
     try:
         sealed = object_store().get(row.object_key)
     except ObjectMissing:
+        if Transcript.objects.filter(pk=row.pk).exclude(object_key=row.object_key).exists():
+            # It was sealed anew between the two looks.
+            return read_transcript(request_id)
         raise NotFound("no_transcript", f"The text of call {request_id} was erased.") from None
     return orjson.loads(sealing.unseal(key, request_id, sealed))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from alpha.api import (
+    data_keys,
     feedback,
     findings,
     grants,
@@ -24,6 +25,17 @@ urlpatterns = [
     path("partners/<slug:name>/end/", partners.EndPartner.as_view(), name="partner-end"),
     path("partners/<slug:name>/keys/", keys.PartnerKeys.as_view(), name="partner-keys"),
     path("partners/<slug:name>/usage/", partners.PartnerUsage.as_view(), name="partner-usage"),
+    path("partners/<slug:name>/data-keys/", data_keys.DataKeys.as_view(), name="data-keys"),
+    path(
+        "partners/<slug:name>/data-keys/rotate/",
+        data_keys.RotateDataKey.as_view(),
+        name="data-key-rotate",
+    ),
+    path(
+        "partners/<slug:name>/data-keys/drop/",
+        data_keys.DropDataKeys.as_view(),
+        name="data-keys-drop",
+    ),
     path("cohorts/", partners.Cohorts.as_view(), name="cohorts"),
     path("cohorts/<slug:name>/members/", partners.Members.as_view(), name="cohort-members"),
     path("grants/", grants.Grants.as_view(), name="grants"),

@@ -1,8 +1,9 @@
-"""Text that has outlived its consent is erased: the object first, then its row."""
+"""Text that has outlived its consent or its key is erased: the object first, then its row."""
 
 from __future__ import annotations
 
 from alpha.models import FeedbackAttachment, Transcript
+from alpha.services.data_keys import last_numbers, places_of
 from infra import clock
 from infra.storage import object_store
 
@@ -16,9 +17,12 @@ def erase_expired_transcripts() -> int:
     was killed between the two leaves nothing behind.
     """
     expired = Transcript.objects.filter(expires_at__lte=clock.now()).order_by("expires_at")
-    rows, store = list(expired[:BATCH]), object_store()
+    keyless = Transcript.objects.filter(data_key__dropped_at__isnull=False)
+    rows, store = list(expired[:BATCH]) or list(keyless[:BATCH]), object_store()
+    last = last_numbers({row.partner_id for row in rows})
     for row in rows:
-        store.delete(row.object_key)
+        for place in {row.object_key, *places_of(row.object_key, last[row.partner_id])}:
+            store.delete(place)
         row.delete()
     return len(rows)
 
@@ -26,7 +30,8 @@ def erase_expired_transcripts() -> int:
 def erase_expired_attachments() -> int:
     """As `erase_expired_transcripts`, of the files that came with feedback."""
     expired = FeedbackAttachment.objects.filter(expires_at__lte=clock.now()).order_by("expires_at")
-    rows, store = list(expired[:BATCH]), object_store()
+    keyless = FeedbackAttachment.objects.filter(data_key__dropped_at__isnull=False)
+    rows, store = list(expired[:BATCH]) or list(keyless[:BATCH]), object_store()
     for row in rows:
         store.delete(row.object_key)
         row.delete()

@@ -13,10 +13,11 @@ import pytest
 from alpha import sealing
 from alpha.gateway.config import GatewayConfig
 from alpha.models import Grant, PartnerDataKey, Transcript, UsageEvent
+from alpha.services.data_keys import rotate_data_key, seal_anew
 from alpha.transcripts import read_transcript
 from infra import clock
 from infra.errors import NotFound
-from tests.alpha.builders import Access
+from tests.alpha.builders import ACTOR, Access
 from tests.alpha.gateway.conftest import chat
 from tests.alpha.gateway.server import Running, running, usage_of, wait_for
 from tests.alpha.gateway.upstream import Upstream
@@ -94,6 +95,19 @@ def test_a_response_that_broke_off_is_kept_as_far_as_it_was_said(
     kept(request_id)
     reply = read_transcript(UUID(request_id))["reply"]
     assert reply == [{"output_index": 0, "text": f"It is {ECHO}"}]
+
+
+def test_after_a_rotation_the_next_text_is_under_the_new_key_and_the_old_one_is_read(
+    http: httpx.Client, consented: None, granted: Access
+) -> None:
+    made = []
+    for number in (1, 2):
+        made.append(http.post("/chat/completions", json=chat()).headers["x-request-id"])
+        assert kept(made[-1]).data_key.number == number
+        rotate_data_key(actor=ACTOR, partner=granted.partner, reason="A laptop was lost.")
+    texts = [read_transcript(UUID(request_id)) for request_id in made]
+    assert seal_anew() == 2
+    assert [read_transcript(UUID(request_id)) for request_id in made] == texts
 
 
 def test_a_partner_keeps_one_data_key_and_dropping_it_erases(
