@@ -8,7 +8,8 @@ from uuid import UUID
 from django.core.management.base import CommandParser
 
 from alpha import preferences as reads
-from alpha.api.preferences import PreferenceAnswersOut, PreferenceResultsOut, own, results_told
+from alpha.api.preference_shapes import PreferenceAnswersOut, PreferenceResultsOut
+from alpha.api.preferences import own, results_told
 from alpha.services import preferences
 from alpha.states import Choice, PreferenceState
 from infra.cli import SlipwayCommand, add_actions
