@@ -34,6 +34,11 @@ class Quotas:
         return any(True for _ in self.set_ones())
 
     @property
+    def limits_minutes(self) -> bool:
+        """Whether any limit is one of a minute: those are told on every answer."""
+        return self.requests_per_minute is not None or self.tokens_per_minute is not None
+
+    @property
     def needs_history(self) -> bool:
         """Whether any limit counts what was used long before: today, or ever."""
         return any(name in OF_HISTORY for name, _ in self.set_ones())

@@ -50,9 +50,13 @@ class LimitFields(forms.Form):
 class PartnerLimits(LimitFields, WhyForm):
     """All limits of a partner anew."""
 
+    field_order = (*NAMES, "reason")
+
 
 class KeyLimits(LimitFields, RowWhyForm):
     """All limits of one key of the page anew."""
+
+    field_order = (*NAMES, "reason")
 
 
 def quotas_of(data: Mapping[str, Any]) -> Quotas:

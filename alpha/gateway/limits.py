@@ -180,7 +180,10 @@ class Limits:
         """
         grants = callable_grants(self._grants.get(key.partner_id, ()), clock.now())
         scopes = (*limited_by_key(key), *limited_by_grants(grants))
-        if scopes and not self._allowance.is_waiting():
+        if (
+            any(scope.quotas.limits_minutes for scope in scopes)
+            and not self._allowance.is_waiting()
+        ):
             try:
                 await self._look(scopes)
             except OUT_OF_REACH as error:
@@ -212,7 +215,7 @@ class Limits:
         wanting = [scope for scope in scopes if scope.quotas.needs_history]
         keys = keys_of(*(scope.name for scope in wanting))
         for scope, since in zip(wanting, await self._scripts.run("seeded", keys), strict=True):
-            if since != scope.since:
+            if since < scope.since:
                 spent = await self._spending(scope)
                 told = (spent.tokens, spent.micros, spent.tokens_today, spent.micros_today)
                 arguments = (scope.since, *told, spent.day)

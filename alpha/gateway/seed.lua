@@ -2,7 +2,8 @@
 -- KEYS[1]: the scope. ARGV: since which limits, tokens and micros in all, those of a day, and
 -- that day as days since 1970.
 local s, since = load(KEYS[1]), tonumber(ARGV[1])
-if s[SEEDED] == since then return 0 end
+-- A worker that goes by limits of before may come later.
+if s[SEEDED] >= since then return 0 end
 s[SEEDED], s[ALL_TOKENS], s[ALL_MICROS] = since, tonumber(ARGV[2]), tonumber(ARGV[3])
 s[DAY_TOKENS], s[DAY_MICROS] = 0, 0
 if tonumber(ARGV[6]) == day then

@@ -30,7 +30,7 @@ for i, scope in ipairs(KEYS) do
   local s = load(scope)
   local left, reset, tokens_left = -1, 0, -1
   local since = tonumber(ARGV[at])
-  if since > 0 and s[SEEDED] ~= since then unseeded = true end
+  if s[SEEDED] < since then unseeded = true end
   local last = at + 2 * tonumber(ARGV[at + 1])
   for n = at + 2, last, 2 do
     local kind, limit = tonumber(ARGV[n]), tonumber(ARGV[n + 1])
