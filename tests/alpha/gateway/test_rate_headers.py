@@ -46,6 +46,11 @@ def post(path: str, **body: object) -> Ask:
     return lambda http: http.post(path, json=body)
 
 
+def remark() -> dict[str, object]:
+    """About a call that may just have been made: an older one would be known."""
+    return {"request_id": str(uuid7()), "thumbs_up": True}
+
+
 ASKED: list[tuple[str, int, Ask]] = [
     ("models", 200, lambda http: http.get("/models")),
     ("model", 200, lambda http: http.get("/models/quasar-alpha")),
@@ -55,7 +60,7 @@ ASKED: list[tuple[str, int, Ask]] = [
     ("releases", 200, lambda http: http.get("/releases")),
     ("notices", 200, lambda http: http.get("/notices")),
     ("unknown notice", 404, lambda http: http.post(f"/notices/{uuid7()}/ack")),
-    ("feedback", 200, post("/feedback", request_id=str(uuid7()), thumbs_up=True)),
+    ("feedback", 200, lambda http: post("/feedback", **remark())(http)),
     ("bad feedback", 400, post("/feedback", request_id=7)),
     ("unknown feedback", 404, lambda http: http.get(f"/feedback/{uuid7()}")),
     ("wrong method", 405, lambda http: http.get("/chat/completions")),
