@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 from django.db import Error, transaction
 
+from alpha.services import investigations
 from evals.caps import Caps
 from evals.models import Case, EarlyStop, Probe, ProbePair, Result, Run, Suite
 from evals.runner import probe_looks
@@ -62,6 +63,8 @@ def test_a_probe_isolates_the_planted_cause_on_both_checkpoints(weak: WeakUpstre
     found = reads.isolated_components(probe.finding_id)
     assert {one.component for one in found} == {"long context"}
     assert all(0 < one.lo < one.effect < one.hi for one in found)
+    # What the finding is asked for when somebody says that its cause is known.
+    assert investigations.isolated_components(probe.finding_id) == [("long context", probe.pk)]
     assert probe.result["tokens"] == weak.n_calls * 24
     # Concluded once: neither the sweep nor a person does it again.
     assert concluding.conclude_due() == 0
