@@ -6,14 +6,17 @@ from django.urls import URLPattern, path
 
 from evals.console.compare import ComparePage, ComparisonPage
 from evals.console.feedback import FeedbackItemPage
+from evals.console.finding_cases import FindingCasesPage
 from evals.console.frontier import FrontierPage
 from evals.console.imports import ImportPage, ImportsPage
 from evals.console.judges import JudgePage, JudgesPage, LabelPage
+from evals.console.lineage import LineagePage
 from evals.console.probes import ProbePage, ProbesPage, RatePage
 from evals.console.replays import ReplayPage, ReplaysPage
 from evals.console.run_sets import RunSetPage, RunSetsPage
 from evals.console.runs import RunPage, RunsPage
 from evals.console.suites import SuitePage, SuitesPage
+from evals.console.training import TrainingExportPage, TrainingPage
 
 urlpatterns: list[URLPattern] = [
     path("comparisons/", ComparePage.as_view(), name="console-compare"),
@@ -36,4 +39,16 @@ urlpatterns: list[URLPattern] = [
     path("run-sets/", RunSetsPage.as_view(), name="console-run-sets"),
     path("run-sets/<uuid:set_id>/", RunSetPage.as_view(), name="console-run-set"),
     path("feedback/<uuid:feedback_id>/", FeedbackItemPage.as_view(), name="console-feedback-item"),
+    path(
+        "findings/<uuid:finding_id>/cases/",
+        FindingCasesPage.as_view(),
+        name="console-finding-cases",
+    ),
+    path("lineage/", LineagePage.as_view(), name="console-lineage"),
+    path("training/", TrainingPage.as_view(), name="console-training"),
+    path(
+        "training/<uuid:export_id>/",
+        TrainingExportPage.as_view(),
+        name="console-training-export",
+    ),
 ]

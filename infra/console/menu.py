@@ -29,6 +29,7 @@ PAGES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Replays", "replay", "console-replays"),
             ("Judges", "balance", "console-judges"),
             ("Import", "upload_file", "console-imports"),
+            ("Training rows", "model_training", "console-training"),
         ),
     ),
     (
@@ -48,6 +49,7 @@ PAGES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         (
             ("Audit", "history", "console-audit"),
             ("Look back", "manage_search", "console-history"),
+            ("Lineage", "timeline", "console-lineage"),
             ("Service keys", "key", "console-service-keys"),
             ("Webhooks", "webhook", "console-webhooks"),
         ),

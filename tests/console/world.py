@@ -17,15 +17,18 @@ from alpha.states import FeedbackState, NoticeKind
 from evals import outputs
 from evals.catalogues import catalogue_of
 from evals.formats.sent_files import SentFile
-from evals.models import Comparison, Result, Run, RunSet, SuiteVersion, Upload
+from evals.models import Comparison, Result, Run, RunSet, SuiteVersion, TrainingExport, Upload
 from evals.runner import early_stops
 from evals.selectors import run_orders, runs
 from evals.services import calibrations, health, judges, labels, replays, run_sets, uploads
 from evals.services import runs as run_services
+from evals.services import training as exports
 from evals.services.calibrations import Verdict
 from evals.services.comparisons import compare
 from evals.services.judges import JudgeSpec
+from evals.services.training import Wanted
 from evals.states import ResultState, RunState, ShardState
+from evals.training.contract import TrainingKind
 from infra import clock, people, webhooks
 from infra.ids import uuid7
 from infra.models import User, WebhookAttempt
@@ -48,6 +51,7 @@ from tests.builders import Cast
 from tests.console import probes
 from tests.console.probes import Probes
 from tests.evals import builders as evals
+from tests.evals.training import world as training
 from tests.releases import story
 
 CANARY = (
@@ -85,6 +89,7 @@ class World:
     side_by_side: PreferenceSession
     login: User
     upload: Upload
+    training_export: TrainingExport
 
 
 def build(folder: Path) -> World:
@@ -142,6 +147,7 @@ def build(folder: Path) -> World:
         side_by_side=_side_by_side(superuser, partner, candidate, incumbent, folder),
         login=superuser,
         upload=upload,
+        training_export=_training_export(cast, partner, incumbent),
     )
 
 
@@ -453,3 +459,22 @@ def _finding(cast: Cast, feedback: Feedback) -> Finding:
         actor=cast.behaviour_reviewer, weakness=weakness, feedback=[feedback]
     )
     return findings.confirm_finding(actor=cast.eval_owner, finding=made, reason="Seen twice.")
+
+
+def _training_export(cast: Cast, partner: Partner, checkpoint: Checkpoint) -> TrainingExport:
+    """A correction of a kept call, and one of a call without text, as preference rows."""
+    for number, text in enumerate((training.said(f"word-3 {CANARY}", CANARY), None)):
+        request_id = uuid7()
+        if text is not None:
+            training.keep(partner, request_id, text)
+        Feedback.objects.create(
+            partner=partner,
+            request_id=request_id,
+            state=FeedbackState.NEW.value,
+            comment=f"Wrong again, call {number}. {CANARY}",
+            correction="word-3",
+            checkpoint=checkpoint,
+            received_at=clock.now(),
+        )
+    wanted = Wanted(kind=TrainingKind.DPO, validation_share=0)
+    return exports.make_export(actor=cast.eval_owner, wanted=wanted)
