@@ -121,7 +121,9 @@ class PlanCasesForm(forms.Form):
         return CaseForm.clean_messages(self)  # type: ignore[arg-type]
 
     def clean_target(self) -> Any:
-        return CaseForm.clean_target(self) or None  # type: ignore[arg-type]
+        if not self.cleaned_data["target"].strip():
+            return None
+        return CaseForm.clean_target(self)  # type: ignore[arg-type]
 
     clean_components = CaseForm.clean_components
 

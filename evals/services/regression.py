@@ -97,6 +97,7 @@ def plan(*, actor: Actor, wish: Wish) -> Plan:
     """
     actor.must("make cases from findings", *TRIAGERS)
     _must_be_weakness(wish.finding)
+    _must_be_its_probe(wish)
     remarks = _remarks(wish)
     kept = texts_of(actor=actor, request_ids={r.request_id for r in remarks if r.request_id})
     version = suites.draft(wish.suite) or suites.newest_published(wish.suite)
@@ -147,6 +148,13 @@ def _must_be_weakness(finding: Finding) -> None:
     if finding.state in NO_WEAKNESS:
         message = f"This finding is {finding.state.replace('_', ' ')}: there is nothing to prove."
         raise InvalidMove("finding_no_weakness", message)
+
+
+def _must_be_its_probe(wish: Wish) -> None:
+    if wish.probe_id is None or wish.finding.probes.filter(pk=wish.probe_id).exists():
+        return
+    message = f"{wish.probe_id} is no probe of this finding: leave it out, or name one that is."
+    raise InvalidInput("probe_not_its", message)
 
 
 def _remarks(wish: Wish) -> list[Feedback]:

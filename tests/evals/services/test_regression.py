@@ -11,7 +11,7 @@ import pytest
 from alpha.models import Feedback, Finding
 from alpha.services import findings
 from alpha.services.findings import Weakness
-from evals.models import Case, SuiteVersion
+from evals.models import Case, Probe, SuiteVersion
 from evals.selectors import suites as suite_reads
 from evals.services import cases, drafts, regression
 from evals.services.regression import Choice, Plan, Wish
@@ -78,7 +78,13 @@ def test_several_remarks_become_cases_of_the_draft_at_once(
     version: SuiteVersion, of: Access
 ) -> None:
     remarks = [world.corrected(of, f"word-{n}", f"word-{n}") for n in range(3)]
-    finding, probe = found(of, *remarks), uuid4()
+    finding = found(of, *remarks)
+    with pytest.raises(InvalidInput, match="is no probe of this finding"):
+        planned(wish(finding, version, *remarks, probe_id=uuid4()))
+    probe = Probe.objects.create(
+        finding=finding, title="x", graders=[], question="?", repeats=1, concurrency=1, seed=1,
+        created_by_id=shared.cast().eval_owner.person_id, created_at=clock.now(),
+    ).pk  # fmt: skip
     rows = made(wish(finding, version, *remarks, probe_id=probe))
     draft = suite_reads.draft(version.suite)
     assert draft is not None and draft.n_cases == 6

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.handlers.asgi import ASGIRequest
+from django.core.management import call_command
 from rest_framework.test import APIClient
 
 from alpha.models import PartnerDataKey
@@ -102,6 +105,30 @@ def test_a_stream_under_asgi_is_sent_piece_by_piece() -> None:
         return [(len(piece), len(held)) async for piece in answer.streaming_content]
 
     assert asyncio.run(sizes()) == [(PIECE_BYTES, 4 * (at + 1)) for at in range(10)]
+
+
+def test_the_command_plans_and_makes_as_the_page_does(of: Access, tmp_path: Path) -> None:
+    builders.published(3)
+    remarks = [world.corrected(of, f"Mail ada{n}@x.example", f"word-{n}") for n in range(2)]
+    finding = str(found(of, *remarks).pk)
+    words = ["case", "plan", finding, "echo", "--component", "echo.first", "--by", "eval_owner"]
+    out = io.StringIO()
+    call_command(*words, "--json", stdout=out)
+    plan = json.loads(out.getvalue())
+    assert [one["replaced"][0]["put"] for one in plan["cases"]] == ["[email 1]", "[email 1]"]
+    words[1] = "make"
+    for digest, code in (("0" * 64, "plan_changed"), (plan["digest"], "")):
+        out, ended = io.StringIO(), False
+        try:
+            call_command(*words, "--digest", digest, "--reason", "So.", "--json", stdout=out)
+        except SystemExit as end:
+            ended = end.code == 1
+        assert ended is bool(code) and code in out.getvalue()
+    assert Case.objects.filter(finding_id=finding).count() == 2
+    (tmp_path / "asked.json").write_text("{}")
+    with pytest.raises(SystemExit):
+        call_command(*words[:-2], "--digest", digest, "--reason", "x", "--by", "eval_owner",
+                     "--messages", str(tmp_path / "asked.json"), stderr=io.StringIO())  # fmt: skip
 
 
 def test_a_findings_cases_are_planned_and_made_as_planned(of: Access, client: APIClient) -> None:
