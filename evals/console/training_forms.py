@@ -8,9 +8,9 @@ from typing import Any
 from django import forms
 
 from alpha.models import Feedback, Finding, Partner
-from alpha.states import FeedbackState
 from evals.console.forms import CaseForm
 from evals.models import Suite
+from evals.services.regression import OPEN_REMARKS
 from evals.services.training import DEFAULT_VALIDATION, MOST_VALIDATION
 from evals.states import VersionState
 from evals.training.contract import TrainingKind
@@ -110,7 +110,7 @@ class PlanCasesForm(forms.Form):
         published = Suite.objects.filter(versions__state=VersionState.PUBLISHED.value)
         self.fields["suite"].queryset = published.distinct()  # type: ignore[attr-defined]
         new = Feedback.objects.filter(
-            reports__finding=finding, state=FeedbackState.NEW.value
+            reports__finding=finding, state__in=OPEN_REMARKS
         ).select_related("partner")
         choices = [(str(one.pk), f"{one.partner}: {_said(one)}") for one in new[:200]]
         self.fields["remarks"].choices = choices  # type: ignore[attr-defined]

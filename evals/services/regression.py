@@ -31,6 +31,8 @@ from infra.errors import DomainError, InvalidInput, InvalidMove, Reason
 
 # A finding that was taken for a weakness once, and then for none.
 NO_WEAKNESS = frozenset({FindingState.NOT_REPRODUCED.value, FindingState.BY_DESIGN.value})
+# Remarks that no case was made of, and that nobody put aside.
+OPEN_REMARKS = frozenset({FeedbackState.NEW.value, FeedbackState.LINKED.value})
 CANARY = "canary"
 
 
@@ -248,7 +250,7 @@ def _case_refusals(version: SuiteVersion, spec: CaseSpec) -> list[Reason]:
 
 
 def _state_refusals(remark: Feedback) -> list[Reason]:
-    if remark.state in (FeedbackState.NEW.value, FeedbackState.LINKED.value):
+    if remark.state in OPEN_REMARKS:
         return []
     state = remark.state.replace("_", " ")
     sentence = f"{_named(remark)} is {state}: only a new or a linked one becomes one."

@@ -11,7 +11,6 @@ from django.core.management.base import CommandParser
 
 from alpha import selectors as alpha_reads
 from alpha.models import Feedback
-from alpha.states import FeedbackState
 from evals.selectors import suites
 from evals.services import regression
 from evals.services.regression import Choice, Plan, Wish
@@ -85,7 +84,7 @@ class Command(SlipwayCommand):
 
 def _wish(options: dict[str, Any]) -> Wish:
     finding = alpha_reads.finding_of(options["finding"])
-    new = Feedback.objects.filter(reports__finding=finding, state=FeedbackState.NEW.value)
+    new = Feedback.objects.filter(reports__finding=finding, state__in=regression.OPEN_REMARKS)
     chosen = options["remark"] or list(new.order_by("pk").values_list("pk", flat=True))
     messages = _messages(options["messages"])
     if messages is not None and len(chosen) != 1:
