@@ -105,9 +105,21 @@ class Votes:
     """Of every vote, its session and what was drawn: who counts the same votes has the same."""
 
 
-def votes_on(candidate: Checkpoint, baseline: Checkpoint, then: datetime | None = None) -> Votes:
-    """The votes given by `then`, or all."""
-    found = PreferenceVote.objects.filter(session__in=pair_sessions(candidate, baseline))
+def votes_on(
+    candidate: Checkpoint,
+    baseline: Checkpoint,
+    then: datetime | None = None,
+    *,
+    since: datetime | None = None,
+    stage_id: UUID | None = None,
+) -> Votes:
+    """The votes given by `then`, or all; with `since` or `stage_id` only those asked later, there."""
+    shown = pair_sessions(candidate, baseline)
+    if since is not None:
+        shown = shown.filter(asked_at__gte=since)
+    if stage_id is not None:
+        shown = shown.filter(stage=stage_id)
+    found = PreferenceVote.objects.filter(session__in=shown)
     if then is not None:
         found = found.filter(voted_at__lte=then)
     rows = list(

@@ -337,7 +337,11 @@ EVIDENCE_SOURCES = [
 ]
 
 # Who predicts what a stage will see, and observes it there afterwards: each path names a class.
-FORECAST_SOURCES = ["alpha.forecasts.TrafficForecasts", "evals.forecasts.ReplayForecasts"]
+FORECAST_SOURCES = [
+    "alpha.forecasts.TrafficForecasts",
+    "alpha.preference_forecasts.PreferenceForecasts",
+    "evals.forecasts.ReplayForecasts",
+]
 
 # Who knows the names in pipeline files, and what gates can settle: each path names a class.
 POLICY_SOURCES = [

@@ -186,7 +186,8 @@ def mode_deltas(run: Run, comparison: Comparison) -> list[ModeDelta]:
 
 
 def _negated(value: Any) -> float | None:
-    return -value if isinstance(value, int | float) else None
+    # Not -value: there is no -0.0 points.
+    return 0.0 - value if isinstance(value, int | float) else None
 
 
 def outcomes_of(run: Run) -> dict[str, int]:
