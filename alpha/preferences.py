@@ -113,7 +113,7 @@ def votes_on(
     since: datetime | None = None,
     stage_id: UUID | None = None,
 ) -> Votes:
-    """The votes given by `then`, or all; with `since` or `stage_id` only those asked later, there."""
+    """The votes given by `then`, or all; only those asked from `since` on, in that stage."""
     shown = pair_sessions(candidate, baseline)
     if since is not None:
         shown = shown.filter(asked_at__gte=since)
