@@ -156,6 +156,9 @@ def database(url: str) -> dict[str, object]:
 DATABASES = {"default": database(database_url(DATABASE_ROLE))}
 REDIS_URL = text("SLIPWAY_REDIS_URL") or embedded.redis_url()
 ARTIFACTS = text("SLIPWAY_ARTIFACTS", f"file://{STATE_DIR / 'objects'}")
+# Folders below which `file://` artifacts may lie; that of the objects is always one. Embedded, who
+# registers checkpoints is who owns the machine.
+FILE_ROOTS = [Path(p) for p in text("SLIPWAY_FILE_ROOTS", "/" if EMBEDDED else "").split(":") if p]
 
 AUTH_USER_MODEL = "infra.User"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -50,6 +50,7 @@ def worker(queue: str, database: str, valkey: str, dies_at: int) -> Iterator[sub
     environment = {
         **os.environ,
         **{variable: getattr(settings, name) for variable, name in SECRETS.items()},
+        "SLIPWAY_FILE_ROOTS": "/",
         "SLIPWAY_DATABASE_URL": database_url("app", database),
         "SLIPWAY_REDIS_URL": valkey,
         "DJANGO_SETTINGS_MODULE": "infra.settings",
