@@ -26,6 +26,7 @@ from alpha.similarity import propose_groups, suggest_duplicates
 from infra import people
 from infra.api.authentication import actor_of
 from infra.api.bodies import ReasonIn, checked
+from infra.api.downloads import bytes_as_file
 from releases.gates.severity import Severity
 
 
@@ -217,16 +218,7 @@ class Attachment(APIView):
     def get(self, request: Request, feedback_id: UUID) -> HttpResponse:
         row = get_object_or_404(Feedback, pk=feedback_id)
         kept, content = attachment_of(actor=actor_of(request), feedback=row)
-        return file_answer(kept.name, content)
-
-
-def file_answer(name: str, content: bytes) -> HttpResponse:
-    """A partner's file: only ever saved, never shown by the browser as a page of ours."""
-    headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
-    answer = HttpResponse(content, content_type="application/octet-stream", headers=headers)
-    plain = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in name)
-    answer["Content-Disposition"] = f'attachment; filename="{plain}"'
-    return answer
+        return bytes_as_file(content, kept.name)
 
 
 _BELOW = "feedback/<uuid:feedback_id>/"

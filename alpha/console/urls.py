@@ -6,6 +6,8 @@ from django.urls import URLPattern, path
 
 from alpha.console.calls import CallsPage
 from alpha.console.feedback import FeedbackPage
+from alpha.console.feedback_groups import FeedbackGroupsPage
+from alpha.console.feedback_import import FeedbackImportPage
 from alpha.console.findings import FindingsPage
 from alpha.console.history import HistoryPage
 from alpha.console.investigation import FindingPage
@@ -23,6 +25,8 @@ urlpatterns: list[URLPattern] = [
     path("calls/", CallsPage.as_view(), name="console-calls"),
     path("history/", HistoryPage.as_view(), name="console-history"),
     path("feedback/", FeedbackPage.as_view(), name="console-feedback"),
+    path("feedback/import/", FeedbackImportPage.as_view(), name="console-feedback-import"),
+    path("feedback/groups/", FeedbackGroupsPage.as_view(), name="console-feedback-groups"),
     path("notices/", NoticesPage.as_view(), name="console-notices"),
     path("notices/<uuid:notice_id>/", NoticePage.as_view(), name="console-notice"),
     path("preferences/", PreferencesPage.as_view(), name="console-preferences"),

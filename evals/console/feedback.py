@@ -18,19 +18,25 @@ from alpha.services.transcripts import READERS, conversation_of
 from alpha.states import FeedbackState
 from evals.asked import messages_of
 from evals.console.forms import CaseForm, FeedbackWhy
+from evals.console.triage import TriagePage
 from evals.models import Case, Suite
 from evals.redaction import Redactor
 from evals.services.cases import TRIAGERS, case_from_feedback
 from evals.services.drafts import EDITORS
-from infra.console.pages import Crumbs, Page
+from infra.console.pages import Crumbs
 from infra.errors import DomainError, NotFound
 
 
-class FeedbackItemPage(Page):
+class FeedbackItemPage(TriagePage):
     """Reads one remark and turns it into an eval case, or puts it aside."""
 
     template_name = "evals/feedback_item.html"
-    forms = {"case": CaseForm, "dismiss": FeedbackWhy, "reopen": FeedbackWhy}
+    forms = {
+        "case": CaseForm,
+        "dismiss": FeedbackWhy,
+        "reopen": FeedbackWhy,
+        **TriagePage.triage_forms,
+    }
     feedback: Feedback
 
     def load(self, **kwargs: Any) -> None:
@@ -53,7 +59,7 @@ class FeedbackItemPage(Page):
 
     def form_options(self, name: str) -> dict[str, Any]:
         if name != "case":
-            return {}
+            return self.triage_options(name)
         return {
             "initial": {
                 "messages": self._proposed["messages"],
@@ -77,6 +83,7 @@ class FeedbackItemPage(Page):
     def context(self) -> dict[str, Any]:
         item = self.feedback
         return {
+            **self.triage_context(),
             "item": item,
             "event": alpha_reads.usage_event(item.request_id, item.partner_id),
             "conversation": self.conversation,

@@ -128,6 +128,8 @@ def pages_of(world: World) -> dict[str, str]:
         "judge": reverse("console-judge", args=["tone"]),
         "labelling": reverse("console-label", args=["tone"]),
         "feedback": reverse("console-feedback"),
+        "feedback import": reverse("console-feedback-import"),
+        "feedback groups": reverse("console-feedback-groups"),
         "feedback item": reverse("console-feedback-item", args=[world.feedback.pk]),
         "findings": reverse("console-findings"),
         "finding": reverse("console-finding", args=[world.finding.pk]),
