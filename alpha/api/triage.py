@@ -84,9 +84,9 @@ class PreviewOut(serializers.Serializer):
     subject = serializers.CharField(source="received.subject")
     comment = serializers.CharField(source="received.comment", max_length=COMMENT_LENGTH)
     request_id = serializers.UUIDField(source="received.request_id", allow_null=True)
-    partner = serializers.SlugRelatedField(slug_field="name", read_only=True, allow_null=True)
+    partner = serializers.StringRelatedField(read_only=True, allow_null=True)
     is_bound = serializers.BooleanField()
-    known = serializers.PrimaryKeyRelatedField(read_only=True, allow_null=True)
+    known = serializers.UUIDField(source="known.pk", default=None, allow_null=True)
 
 
 class FilterOut(serializers.ModelSerializer):

@@ -11,7 +11,7 @@ from django.db import transaction
 from alpha.models import Feedback, FeedbackLikeness, InboxFilter
 from alpha.services.feedback import TRIAGERS
 from alpha.services.findings import clean_labels
-from alpha.similarity import codes_of, is_comparable
+from alpha.similarity import Alike, codes_of, is_comparable, suggest_duplicates
 from infra import audit, clock
 from infra.actors import Actor
 from infra.errors import InvalidInput, NotFound
@@ -72,6 +72,11 @@ def index_feedback() -> int:
         )
         Feedback.objects.filter(pk__in=[row.pk for row in rows]).update(indexed_at=clock.now())
     return len(rows)
+
+
+def said_before(feedback: Feedback) -> list[Alike]:
+    """Earlier remarks most like this one, best first: proposals."""
+    return suggest_duplicates(feedback.comment, feedback.pk)
 
 
 def save_filter(*, actor: Actor, name: str, query: str) -> InboxFilter:

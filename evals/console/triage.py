@@ -12,7 +12,6 @@ from alpha.services import findings, triage
 from alpha.services.feedback import TRIAGERS
 from alpha.services.findings import Weakness
 from alpha.services.transcripts import attachment_of
-from alpha.similarity import suggest_duplicates
 from alpha.states import FeedbackState
 from evals.console import triage_forms as asked
 from infra.api.downloads import bytes_as_file
@@ -52,7 +51,7 @@ class TriagePage(Page):
         item = self.feedback
         is_new = item.state in UNTRIAGED
         return {
-            "alike": suggest_duplicates(item.comment, item.pk) if is_new else [],
+            "alike": triage.said_before(item) if is_new else [],
             "findings": item.findings.select_related("checkpoint").order_by("opened_at"),
             "attachment": getattr(item, "attachment", None),
             "is_new": is_new,
