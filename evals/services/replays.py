@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -26,6 +25,7 @@ from evals.formats.contract import CaseSpec, SuiteSpec
 from evals.graders.contract import Policy
 from evals.models import ReplaySet, Result, Run, SuiteVersion
 from evals.services import drafts, runs
+from evals.services.public_conversations import public_cases
 from evals.services.suites import import_suite
 from evals.states import CaseSource, ReplaySource, RunSource
 from infra import audit, clock
@@ -118,7 +118,7 @@ def import_set(
     are the record that tools answer from. InvalidInput names every line that is wrong.
     """
     _must_draw(actor)
-    cases, problems = _public_cases(lines)
+    cases, problems = public_cases(lines, MOST_CONVERSATIONS)
     if problems:
         reasons = [Reason(code="bad_line", sentence=f"{file} {said}") for said in problems]
         message = f"{file} {problems[0]}"
@@ -249,44 +249,6 @@ def _partner_case(call: KeptCall) -> CaseSpec:
 
 def _clustered(case: CaseSpec) -> CaseSpec:
     return replace(case, cluster=str(case.metadata["partner"]))
-
-
-def _public_cases(lines: Iterable[str]) -> tuple[list[CaseSpec], list[str]]:
-    cases, problems, seen = list[CaseSpec](), list[str](), set[str]()
-    for number, text in enumerate(lines, start=1):
-        if not text.strip():
-            continue
-        try:
-            case = _public_case(number, json.loads(text))
-        except ValueError as error:
-            problems.append(f"line {number}: {error}.")
-            continue
-        if case.case_id in seen:
-            problems.append(f"line {number}, id: {case.case_id!r} is there twice.")
-        seen.add(case.case_id)
-        cases.append(case)
-        if len(cases) > MOST_CONVERSATIONS:
-            problems.append(f"line {number}: more than {MOST_CONVERSATIONS:,} conversations.")
-            break
-    return cases, problems
-
-
-def _public_case(number: int, line: Any) -> CaseSpec:
-    """ValueError saying what is wrong with the line."""
-    found = conversation_of_line(line)
-    if found is None:
-        raise ValueError("messages: needs a list of messages with roles, one of them the user's")
-    case_id, cluster = line.get("id", f"line-{number}"), line.get("cluster", "")
-    if not isinstance(case_id, str) or not isinstance(cluster, str):
-        raise ValueError("id, cluster: must be texts")
-    return CaseSpec(
-        case_id=case_id,
-        input=found.prefix,
-        tools=found.tools,
-        metadata={"line": line},
-        cluster=cluster,
-        source=CaseSource.REPLAY,
-    )
 
 
 def _made(
