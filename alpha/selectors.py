@@ -148,14 +148,15 @@ def inbox(
     found = Feedback.objects.select_related(*related)
     given = {
         "state": state,
-        "partner__name": partner,
+        # By its id, so that one partner's are read in order from their own index.
+        "partner": Partner.objects.filter(name=partner).values("pk")[:1] if partner else "",
         "checkpoint__name": checkpoint,
         "severity": severity,
         "labels__contains": [label] if label else "",
         "assignee__email": "" if assignee == NOBODY else assignee,
         "comment__icontains": q,
     }
-    found = found.filter(**{name: value for name, value in given.items() if value})
+    found = found.filter(**{name: value for name, value in given.items() if value != ""})
     return found.filter(assignee=None) if assignee == NOBODY else found
 
 
