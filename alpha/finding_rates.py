@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.db.models import Count
@@ -11,7 +12,9 @@ from django.db.models import Count
 from alpha.models import Finding, UsageEvent
 from alpha.states import UsageState
 from releases.models import Checkpoint, Release
-from releases.statistics.feedback import FeedbackRate, feedback_rate
+
+if TYPE_CHECKING:
+    from releases.statistics.feedback import FeedbackRate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +71,8 @@ def finding_rates(finding: Finding) -> list[ReleaseRate]:
 
 
 def _rate(release: Release, n_reports: int, n_remarks: int, n_requests: int) -> ReleaseRate:
+    from releases.statistics.feedback import feedback_rate  # SciPy
+
     return ReleaseRate(
         release=release,
         n_reports=n_reports,

@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from scipy import special, stats
-
-from releases.statistics.bradley_terry import Ratings, bradley_terry
-from releases.statistics.mean_score import wilson
-from releases.statistics.preferences import MIN_RATERS, MIN_VOTES, win_score
+if TYPE_CHECKING:
+    from releases.statistics.bradley_terry import Ratings
 
 STYLES = ("length", "headers", "lists", "bold")
 # Where the first place wins outside this share of decided votes, and hardly by chance, it counts.
@@ -124,10 +122,17 @@ class Results:
             return None
         lo, hi = self.controlled.lo, self.controlled.hi
         return Interval(
-            estimate=float(special.expit(self.controlled.estimate)),
-            lo=None if lo is None else float(special.expit(lo)),
-            hi=None if hi is None else float(special.expit(hi)),
+            estimate=_win_score(self.controlled.estimate),
+            lo=None if lo is None else _win_score(lo),
+            hi=None if hi is None else _win_score(hi),
         )
+
+
+def _win_score(difference: float) -> float:
+    """The inverse logit, in 0..1."""
+    from scipy import special  # heavy: only where numbers are made
+
+    return float(special.expit(difference))
 
 
 def style_differences(candidate: Sequence[int], baseline: Sequence[int]) -> tuple[float, ...]:
@@ -172,6 +177,8 @@ def results_of(ballots: Sequence[Ballot], confidence: float = 0.95) -> Results:
 
 
 def _score(ballots: Sequence[Ballot], confidence: float) -> Interval:
+    from releases.statistics.preferences import win_score  # SciPy
+
     found = win_score(
         [ballot.y for ballot in ballots],
         [ballot.rater for ballot in ballots],
@@ -185,6 +192,8 @@ def _fit(
     ballots: Sequence[Ballot], columns: Sequence[Sequence[float]]
 ) -> tuple[Ratings | None, str]:
     """The candidate's rating against the baseline's; None and why not."""
+    from releases.statistics.bradley_terry import bradley_terry  # SciPy
+
     n = len(ballots)
     if len({ballot.rater for ballot in ballots}) < 2:
         return None, "one rater alone can't be told from the checkpoints"
@@ -206,6 +215,8 @@ def _controlled(
     ballots: Sequence[Ballot], held: Sequence[Sequence[float]]
 ) -> tuple[Ratings | None, list[int], str]:
     """The fit with every style that differs somewhere, and which styles those are."""
+    from releases.statistics.preferences import MIN_RATERS, MIN_VOTES  # SciPy
+
     raters = {ballot.rater for ballot in ballots}
     if len(ballots) < MIN_VOTES or len(raters) < MIN_RATERS:
         return None, [], ""
@@ -239,8 +250,10 @@ def _position(ballots: Sequence[Ballot], confidence: float) -> Position:
     n_a, n = sum(decided), len(decided)
     if not n:
         return Position(n_a=0, n_decided=0, share=None, p=None)
+    from releases.statistics.mean_score import wilson  # SciPy
+
     lo, hi = wilson(n_a, n, confidence)
-    p = float(stats.binomtest(n_a, n).pvalue)
+    p = _chance(n_a, n)
     share = Interval(estimate=n_a / n, lo=lo, hi=hi)
     return Position(n_a=n_a, n_decided=n, share=share, p=p)
 
@@ -261,7 +274,14 @@ def _one_sided(ballots: Sequence[Ballot]) -> list[OneSided]:
     found = []
     for rater in sorted(decided):
         n_a, n = chose_a[rater], decided[rater]
-        p = float(stats.binomtest(n_a, n).pvalue)
+        p = _chance(n_a, n)
         if p < ONE_SIDED_P:
             found.append(OneSided(rater=rater, n_a=n_a, n_decided=n, p=p))
     return found
+
+
+def _chance(n_a: int, n: int) -> float:
+    """Exact two-sided p of that many choices of the first place, where both are as likely."""
+    from scipy import stats  # heavy: only where numbers are made
+
+    return float(stats.binomtest(n_a, n).pvalue)

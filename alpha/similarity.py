@@ -9,14 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-import numpy as np
 from django.db import connection
 
 from alpha.models import Feedback
 from alpha.states import FeedbackState
-from releases.statistics.group_reports import TOO_SHORT, group_reports
+
+if TYPE_CHECKING:
+    from releases.statistics.inputs import Floats
 
 MIN_WORDS = 2
 LONGEST = 1_000
@@ -86,6 +88,8 @@ def suggest_duplicates(text: str, besides: UUID | None = None) -> list[Alike]:
 
 def propose_groups() -> list[Group]:
     """The newest remarks nobody has triaged, as groups of at least two, largest first."""
+    from releases.statistics.group_reports import TOO_SHORT, group_reports  # SciPy
+
     new = Feedback.objects.filter(state=FeedbackState.NEW.value).exclude(comment="")
     rows = list(new.select_related("partner", "checkpoint").order_by("-received_at")[:N_GROUPED])
     rows.reverse()
@@ -104,7 +108,7 @@ def _scores(text: str, others: Sequence[str]) -> list[float]:
     if not others:
         return []
     vectors = _embedded([text, *others])
-    meaning = np.clip(vectors[1:] @ vectors[0], 0.0, 1.0)
+    meaning = (vectors[1:] @ vectors[0]).clip(0.0, 1.0)
     letters = [
         fuzz.token_sort_ratio(text[:LONGEST].lower(), other[:LONGEST].lower()) / 100
         for other in others
@@ -112,7 +116,7 @@ def _scores(text: str, others: Sequence[str]) -> list[float]:
     return [float((m + n) / 2) for m, n in zip(meaning, letters, strict=True)]
 
 
-def _embedded(texts: Sequence[str]) -> np.ndarray:
+def _embedded(texts: Sequence[str]) -> Floats:
     from releases.statistics.static_embedding import embedded  # 33 MB: when it is asked for
 
     return embedded([text[:LONGEST] for text in texts])

@@ -489,16 +489,9 @@ def test_a_source_that_can_not_be_loaded_is_an_error_that_says_so(
     assert (reason.outcome, "releases.nowhere.Source" in reason.sentence) == (Outcome.ERROR, True)
 
 
-@pytest.mark.parametrize(
-    "gate",
-    [
-        {"id": "rerun", "kind": "replay", "at_most": 0.01},
-    ],
-)
-def test_a_kind_without_a_source_can_not_tell_and_never_admits(
-    cast: Cast, gate: dict[str, Any]
-) -> None:
+def test_a_replay_that_nobody_made_can_not_tell_and_never_admits(cast: Cast) -> None:
+    gate = {"id": "rerun", "kind": "replay", "at_most": 0.01}
     promotion = story.requested(cast.engineer, builders.checkpoint(), story.stage(gate))
     found = reasons_of(promotion)[0]
     assert (found.outcome, found.code) == (Outcome.INCONCLUSIVE, "no_evidence")
-    assert "no evidence yet" in found.sentence
+    assert "no completed replay" in found.sentence

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
+import openai
 from playwright.sync_api import Page, expect
 
 from infra.demo.weights import CANDIDATE, INCUMBENT
@@ -45,7 +46,12 @@ class Caller(threading.Thread):
         }
         with self._product.sdk() as client:
             while not self._enough.is_set():
-                answer = client.chat.completions.create(**ask)
+                try:
+                    answer = client.chat.completions.create(**ask)
+                except openai.InternalServerError as error:
+                    # What a release that is rolled back was answering ends: "Try again".
+                    assert error.code == "release_withdrawn", error
+                    continue
                 self.ids.append(answer.id.removeprefix("chatcmpl-"))
                 self.models.add(answer.model)
 

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from redis.exceptions import TimeoutError as ValkeyTimeoutError
 
 from alpha.gateway.config import GatewayConfig
-from alpha.gateway.scripts import NAMES, Scripts
+from alpha.gateway.scripts import NAMES, Scripts, keys_of
 from alpha.models import UsageEvent
 from tests.alpha.builders import Access
 from tests.alpha.gateway.conftest import chat
@@ -36,7 +36,7 @@ def test_scripts_that_were_half_loaded_are_loaded_again(valkey: str) -> None:
             told: list[Any] = []
             for _ in range(2):
                 try:
-                    told.append(await scripts.run("seed", "slipway:{half}", (5, 6, 7)))
+                    told.append(await scripts.run("seed", keys_of("slipway:{half}"), (5, 6, 7)))
                 except ConnectionError as error:
                     told.append(str(error))
             return told
@@ -50,7 +50,7 @@ def test_a_defect_in_a_script_reaches_whoever_waits(valkey: str) -> None:
     async def told() -> str:
         async with Redis.from_url(valkey, decode_responses=True) as redis:
             with pytest.raises(KeyError) as caught:
-                await Scripts(redis).run("no such script", "slipway:{none}", ())
+                await Scripts(redis).run("no such script", keys_of("slipway:{none}"), ())
             return str(caught.value)
 
     assert "no such script" in asyncio.run(asyncio.wait_for(told(), 10))
