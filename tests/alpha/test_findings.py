@@ -144,6 +144,7 @@ def test_moves_that_the_table_does_not_name_are_refused(story: Story, cast: buil
         findings.confirm_finding(actor=cast.auditor, finding=finding, reason="No.")
 
 
+@pytest.mark.long
 def test_confirmed_findings_are_counted_per_request_and_reporter(cast: builders.Cast) -> None:
     story = Story("acme", "bell")
     n_findings = 6

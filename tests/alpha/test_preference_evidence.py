@@ -133,6 +133,7 @@ def test_as_of_a_past_moment_later_votes_are_unknown(story: Story) -> None:
     assert (past.observed["n_votes"], story.gather().observed["n_votes"]) == (40, 80)
 
 
+@pytest.mark.long
 def test_the_recorded_number_is_made_again_by_the_statistics_alone(story: Story) -> None:
     story.voted(BETTER * 6)
     gate = story.gate(confidence=0.9)

@@ -165,6 +165,7 @@ def test_on_the_console_a_reviewer_asks_and_votes(
     assert "Which tables?" not in stranger and "Hello there!" not in stranger
 
 
+@pytest.mark.long
 def test_a_hundred_pages_tell_their_reviewer_nothing(
     cast: Cast, pair: tuple[Checkpoint, Checkpoint], server: Upstream
 ) -> None:

@@ -47,7 +47,7 @@ def test_keys_walk_the_inbox_and_open_what_is_asked(browser: Browser, site: Site
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 def test_the_inboxs_pages_fit_and_complain_of_nothing(
     browser: Browser, site: Site, width: int, theme: str
 ) -> None:

@@ -172,6 +172,7 @@ def test_every_step_of_the_road_is_there(walked: Walked) -> None:
     assert stops(found, "Feedback")[0].id == str(walked.remarks[0].pk)
 
 
+@pytest.mark.long
 def test_the_road_is_the_same_from_wherever_it_is_entered(walked: Walked) -> None:
     outcome = GateOutcome.objects.filter(evaluation__promotion=walked.promoted).last()
     row = walked.export.rows.get(feedback=walked.remarks[0])
@@ -208,6 +209,7 @@ def test_a_remark_that_went_nowhere_has_no_further_step(walked: Walked) -> None:
         lineage.road(uuid4())
 
 
+@pytest.mark.long
 def test_the_road_asks_as_many_questions_for_many_remarks_as_for_few(walked: Walked) -> None:
     with CaptureQueriesContext(connection) as queries:
         lineage.road(walked.finding.pk)

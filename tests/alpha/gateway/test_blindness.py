@@ -119,6 +119,7 @@ def accuracy(features: Sequence[Sequence[float]], truth: Sequence[bool], folds: 
     return hits / len(y)
 
 
+@pytest.mark.long
 def test_a_hundred_sessions_tell_their_client_nothing(gateway: Running, arms: TwoArms) -> None:
     dice, told = random.Random(11), []
     headers = {"authorization": f"Bearer {arms.granted.key_text}"}

@@ -146,6 +146,7 @@ def second(
     process.kill()
 
 
+@pytest.mark.long
 def test_any_worker_tells_the_numbers_of_all_and_a_dead_ones_vanish(
     gateway: Running, granted: Access, http: httpx.Client, second: Killable
 ) -> None:

@@ -144,6 +144,7 @@ def worker(config: GatewayConfig, granted: Access, second: Upstream) -> Iterator
         yield server
 
 
+@pytest.mark.long
 def test_a_dead_deployment_costs_three_calls_and_has_its_share_when_it_is_back(
     granted: Access, upstream: Upstream, second: Upstream, worker: Running
 ) -> None:

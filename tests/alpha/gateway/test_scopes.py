@@ -138,7 +138,14 @@ def test_a_partners_streams_at_once_are_shared_by_its_keys(
     assert at_once(workers, both, 6) == {ADMITTED: 6}
 
 
-@pytest.mark.parametrize("name", ["budget_micros", "budget_micros_per_day", "tokens_total"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "budget_micros",
+        pytest.param("budget_micros_per_day", marks=pytest.mark.long),
+        pytest.param("tokens_total", marks=pytest.mark.long),
+    ],
+)
 def test_two_hundred_calls_against_a_partners_budget_of_fifty_admit_fifty(
     granted: Access, workers: list[Running], other_key: str, config: GatewayConfig, name: str
 ) -> None:

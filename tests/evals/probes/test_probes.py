@@ -174,6 +174,7 @@ def test_no_list_shows_the_suite_of_a_probe(weak: WeakUpstream) -> None:
     assert Counter(clusters) == Counter({f"p{n:04d}": 6 for n in range(1, 6)})
 
 
+@pytest.mark.long
 def test_without_a_weakness_nothing_is_isolated_and_the_sentence_says_what_was_seen(
     weak: WeakUpstream,
 ) -> None:
@@ -320,6 +321,7 @@ def test_a_second_worker_asks_nothing_again(weak: WeakUpstream) -> None:
     assert run.state == RunState.COMPLETED.value
 
 
+@pytest.mark.long
 def test_a_run_stops_once_a_hypothesis_is_isolated(weak: WeakUpstream) -> None:
     """The look that stops it, after a part of the prompts, is the one that is reported."""
     cast = builders.cast()

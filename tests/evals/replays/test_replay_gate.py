@@ -96,6 +96,7 @@ def test_without_a_replay_the_command_is_told(world: World) -> None:
     assert "no replay set 'other'" in gathered(world, at_most=0.1, set="other").missing
 
 
+@pytest.mark.long
 def test_a_named_set_is_the_one_that_counts(world: World) -> None:
     replayed(world, 20, n_bad=10, name="first")
     made = replays.import_set(
@@ -167,6 +168,7 @@ def test_a_promotion_predicts_its_failure_modes_and_the_stage_answers(world: Wor
     assert (score["kind"], score["n"], score["n_promotions"]) == ("failure_mode", 2, 1)
 
 
+@pytest.mark.long
 def test_another_catalogue_observes_nothing(world: World) -> None:
     world.talk(20)
     changed = catalogue(mode("loops", "another pattern"))
@@ -190,6 +192,7 @@ def said_live(world: World, promotion: Any, n: int) -> None:
                        at=clock.now())  # fmt: skip
 
 
+@pytest.mark.long
 def test_replies_of_the_stage_are_graded_by_themselves_once(
     world: World, upstream: Upstream
 ) -> None:
