@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,7 @@ class Road:
         """The stage asks that most cases be answered in English; nobody has to approve."""
         gate = {"kind": "eval_floor", "id": "english", "suite": "language", "node": NODE}
         none = {"required": 0, "groups": [], "expires": "7d"}
-        stage.policy = promoting.policy({**gate, "at_least": 0.5}, name=stage.name, approvals=none)
+        stage.policy = promoting.policy({**gate, "at_least": 0.7}, name=stage.name, approvals=none)
         stage.policy_digest = sha256_of(stage.policy)
         stage.save(update_fields=["policy", "policy_digest"])
         return stage
@@ -271,7 +272,8 @@ def made_a_case(road: Road, finding: Finding, remark: Feedback) -> None:
     version = drafts.publish(actor=owner, draft=suites.draft(road.suite)).version
     assert version.n_cases == len(QUESTIONS) + 1
     for checkpoint in (road.old, road.new):
-        evals.execute(evals.start(version, checkpoint))
+        # One lucky English answer is not a pass: each case is asked four times.
+        evals.execute(evals.start(version, checkpoint, repeats=4))
 
 
 def gates_tell_them_apart(road: Road) -> None:
@@ -324,8 +326,9 @@ def shown_on_one_page(finding: Finding) -> None:
     assert road.fixed_by is not None and "chat-nano-2" in road.fixed_by.title
     client = Client()
     client.force_login(builders.login("reader"))
-    page = client.get(reverse("console-lineage", args=[finding.pk]))
+    page = client.get(reverse("console-lineage"), {"id": finding.pk})
     assert page.status_code == 200
+    text = unescape(page.content.decode())
     for step in road.steps:
         for stop in step.stops:
-            assert stop.id in page.content.decode() or stop.title in page.content.decode(), stop
+            assert stop.title in text, stop
