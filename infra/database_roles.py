@@ -32,6 +32,7 @@ WRITTEN_ONCE = frozenset(
         "traffic_arm",
         "finding_report",
         "notice",
+        "notification",
         "preference_vote",
         "eval_result",
         "eval_metric",

@@ -8,6 +8,10 @@ from django.db import models
 
 from infra.delivery_states import DELIVERY_TRANSITIONS, DeliveryState
 from infra.ids import uuid7
+from infra.notification_models import AuditReader as AuditReader
+from infra.notification_models import Hearing as Hearing
+from infra.notification_models import Mail as Mail
+from infra.notification_models import Notification as Notification
 from infra.triggers import immutable, kept, lifecycle
 
 
@@ -131,6 +135,9 @@ class WebhookDelivery(models.Model):
     )
     event = models.CharField(max_length=80)
     subject = models.CharField(max_length=64, help_text="Id of what the message tells of.")
+    ordered_by = models.CharField(
+        max_length=64, blank=True, default="", help_text="Id of a checkpoint; empty: any order."
+    )
     body = models.TextField(help_text="The very bytes that are signed and sent.")
     state = models.CharField(
         max_length=20,
@@ -155,6 +162,12 @@ class WebhookDelivery(models.Model):
             ),
             # What was told of one thing.
             models.Index(fields=["subject"], name="webhook_delivery_subject"),
+            # Whether an earlier message about the same checkpoint is still on its way.
+            models.Index(
+                fields=["endpoint", "ordered_by", "created_at"],
+                name="webhook_delivery_order",
+                condition=models.Q(state="pending") & ~models.Q(ordered_by=""),
+            ),
         ]
         triggers = [
             lifecycle("webhook_delivery", DELIVERY_TRANSITIONS),

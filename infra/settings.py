@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -14,8 +15,9 @@ import evals.judge_endpoints
 import evals.states
 import evals.training.contract
 import infra.delivery_states
+import infra.notifications.kinds
 import releases.states
-from infra import embedded
+from infra import embedded, mail_server
 from infra.console.look import UNFOLD as UNFOLD
 from infra.environment import flag, number, text
 
@@ -160,6 +162,45 @@ ARTIFACTS = text("SLIPWAY_ARTIFACTS", f"file://{STATE_DIR / 'objects'}")
 # registers checkpoints is who owns the machine.
 FILE_ROOTS = [Path(p) for p in text("SLIPWAY_FILE_ROOTS", "/" if EMBEDDED else "").split(":") if p]
 
+
+def networks(variable: str, default: str = "") -> list[object]:
+    """Networks such as `10.0.0.0/8,fd00::/8`; ImproperlyConfigured for one that is none."""
+    try:
+        return [ip_network(part.strip()) for part in text(variable, default).split(",") if part]
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{variable}: {error}; write such as 10.0.0.0/8.") from error
+
+
+# Networks that are not public and that webhooks may reach all the same. Embedded, who adds
+# endpoints is who owns the machine.
+WEBHOOK_NETWORKS = networks("SLIPWAY_WEBHOOK_NETWORKS", "127.0.0.0/8,::1/128" if EMBEDDED else "")
+
+# One URL, or host and the rest; embedded, mails are files until there is a server.
+_MAIL = (
+    mail_server.from_url(text("SLIPWAY_EMAIL_URL"))
+    if text("SLIPWAY_EMAIL_URL") or not text("SLIPWAY_EMAIL_HOST")
+    else mail_server.from_parts(
+        text("SLIPWAY_EMAIL_HOST"),
+        int(number("SLIPWAY_EMAIL_PORT", 587)),
+        text("SLIPWAY_EMAIL_USER"),
+        text("SLIPWAY_EMAIL_PASSWORD"),
+        text("SLIPWAY_EMAIL_SECURITY", "starttls"),
+    )
+)
+if EMBEDDED and not _MAIL.is_on:
+    _MAIL = mail_server.from_url((STATE_DIR / "mail").as_uri())
+EMAIL_IS_ON = _MAIL.is_on
+EMAIL_BACKEND = _MAIL.backend or "django.core.mail.backends.dummy.EmailBackend"
+EMAIL_FILE_PATH = _MAIL.folder or None
+EMAIL_HOST, EMAIL_PORT = _MAIL.host, _MAIL.port
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _MAIL.user, _MAIL.password
+EMAIL_USE_TLS, EMAIL_USE_SSL = _MAIL.use_tls, _MAIL.use_ssl
+EMAIL_TIMEOUT = mail_server.TIMEOUT_S
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = text("SLIPWAY_EMAIL_FROM", "Slipway <slipway@localhost>")
+# When the morning's Brief goes out, and where that morning is.
+BRIEF_AT = text("SLIPWAY_BRIEF_AT", "07:00")
+BRIEF_ZONE = text("SLIPWAY_BRIEF_ZONE", "UTC")
+
 AUTH_USER_MODEL = "infra.User"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LOGIN_URL = "admin:login"
@@ -232,6 +273,9 @@ SPECTACULAR_SETTINGS = {
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENUM_NAME_OVERRIDES": {
         "HealthState": ["ready", "database_unreachable"],
+        "NotificationKind": [kind.value for kind in infra.notifications.kinds.Kind],
+        "NotificationWay": [way.value for way in infra.notifications.kinds.Way],
+        "MailState": [state.value for state in infra.notifications.kinds.MailState],
         **{
             lifecycle.__name__: [state.value for state in lifecycle]
             for lifecycle in (
@@ -325,6 +369,16 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(seconds=5),
         "options": {"expires": 5},
     },
+    "infra.notify": {
+        "task": "infra.notify",
+        "schedule": timedelta(seconds=5),
+        "options": {"expires": 5},
+    },
+    "infra.look_ahead": {
+        "task": "infra.look_ahead",
+        "schedule": timedelta(minutes=5),
+        "options": {"expires": 240},
+    },
     "infra.anchor_audit": {"task": "infra.anchor_audit", "schedule": timedelta(seconds=60)},
 }
 
@@ -362,6 +416,25 @@ ISOLATION_SOURCES = ["evals.selectors.probes.isolated_components"]
 
 # Who counts the requests that a release served: `releases` knows of none itself.
 EXPOSURE_COUNTER = "alpha.selectors.requests_served"
+
+# What people are told: functions from one audit entry, and from a moment, to facts.
+NOTIFICATION_SOURCES = [
+    "releases.notifications.told_by",
+]
+LOOK_AHEAD_SOURCES = [
+    "releases.notifications.ahead",
+    "alpha.notifications.ahead",
+    "evals.notifications.ahead",
+    "infra.notifications.own.ahead",
+]
+
+# What /metrics/product tells: functions from a moment to gauges.
+GAUGE_SOURCES = [
+    "infra.gauges.gauges",
+    "releases.gauges.gauges",
+    "alpha.gauges.gauges",
+    "evals.gauges.gauges",
+]
 
 # Pages of the console are composed of sections: functions that each bring one, in this order.
 BRIEF_SECTIONS = [

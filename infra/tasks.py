@@ -5,6 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from infra import audit, webhooks
+from infra.notifications import mailing, reader
 
 
 @shared_task(name="infra.anchor_audit")
@@ -17,3 +18,16 @@ def anchor_audit() -> None:
 def deliver_webhooks() -> None:
     """Send what is due to whoever is told."""
     webhooks.deliver_due()
+
+
+@shared_task(name="infra.notify")
+def notify() -> None:
+    """Tell people what was recorded since the last look, and send what is due."""
+    reader.read_on()
+    mailing.send_due()
+
+
+@shared_task(name="infra.look_ahead")
+def look_ahead() -> None:
+    """Tell people what ends soon."""
+    reader.look_ahead()

@@ -7,11 +7,13 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from infra.api import webhooks
+from infra.api import notifications, webhooks
+from infra.exposition import ProductMetrics
 from infra.views import Health, page_missing, page_refused, server_failed
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("metrics/product", ProductMetrics.as_view(), name="product-metrics"),
     path("api/health/", Health.as_view(), name="health"),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
@@ -25,6 +27,19 @@ urlpatterns = [
         webhooks.SendAgain.as_view(),
         name="webhook-again",
     ),
+    path(
+        "api/webhook-deliveries/<uuid:delivery_id>/",
+        webhooks.DeliveryView.as_view(),
+        name="webhook-delivery",
+    ),
+    path("api/notifications/", notifications.Notifications.as_view(), name="notifications"),
+    path(
+        "api/notifications/<uuid:mail_id>/again/",
+        notifications.SendMailAgain.as_view(),
+        name="notification-again",
+    ),
+    path("api/notification-choices/", notifications.Choices.as_view(), name="notification-choices"),
+    path("api/notification-test/", notifications.TestMail.as_view(), name="notification-test"),
     path("api/", include("releases.api.urls")),
     path("api/", include("alpha.api.urls")),
     path("api/", include("evals.api.urls")),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.generics import ListAPIView
+from rest_framework.generics import ListAPIView, RetrieveAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 from infra import webhooks
 from infra.api.authentication import actor_of
 from infra.api.bodies import ReasonIn, checked
+from infra.delivery_states import DeliveryState
 from infra.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 
 NAME = "^[a-z0-9][a-z0-9_-]{0,79}$"
@@ -59,6 +60,7 @@ class DeliveryOut(serializers.ModelSerializer):
             "endpoint",
             "event",
             "subject",
+            "ordered_by",
             "state",
             "n_attempts",
             "next_attempt_at",
@@ -66,6 +68,16 @@ class DeliveryOut(serializers.ModelSerializer):
             "delivered_at",
             "attempts",
         )
+        read_only_fields = fields
+
+
+class DeliveryDetailOut(DeliveryOut):
+    """One message with the very body that is signed and sent."""
+
+    body = serializers.CharField(read_only=True)
+
+    class Meta(DeliveryOut.Meta):
+        fields = (*DeliveryOut.Meta.fields, "body")
         read_only_fields = fields
 
 
@@ -129,7 +141,11 @@ class NewSecret(APIView):
 
 
 class DeliveryFilters(serializers.Serializer):
+    """Which of the messages."""
+
     subject = serializers.UUIDField(required=False)
+    endpoint = serializers.RegexField(NAME, required=False)
+    state = serializers.ChoiceField(choices=[s.value for s in DeliveryState], required=False)
 
 
 class Deliveries(ListAPIView):
@@ -138,12 +154,21 @@ class Deliveries(ListAPIView):
     serializer_class = DeliveryOut
 
     def get_queryset(self) -> QuerySet[WebhookDelivery]:
-        subject = checked(DeliveryFilters, self.request.query_params).get("subject")
-        return webhooks.deliveries(str(subject) if subject else "")
+        asked = checked(DeliveryFilters, self.request.query_params)
+        return webhooks.deliveries(**{name: str(value) for name, value in asked.items()})
 
-    @extend_schema(parameters=[OpenApiParameter("subject", {"type": "string", "format": "uuid"})])
+    @extend_schema(parameters=[DeliveryFilters])
     def get(self, request: Request, *args: object, **kwargs: object) -> Response:
         return super().get(request, *args, **kwargs)
+
+
+class DeliveryView(RetrieveAPIView):
+    """One message: its body, and every call with its answer."""
+
+    serializer_class = DeliveryDetailOut
+
+    def get_object(self) -> WebhookDelivery:
+        return webhooks.delivery_with_id(self.kwargs["delivery_id"])
 
 
 class SendAgain(APIView):

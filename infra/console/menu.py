@@ -51,6 +51,7 @@ PAGES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Look back", "manage_search", "console-history"),
             ("Lineage", "timeline", "console-lineage"),
             ("Service keys", "key", "console-service-keys"),
+            ("Notifications", "notifications", "console-notifications"),
             ("Webhooks", "webhook", "console-webhooks"),
         ),
     ),

@@ -50,13 +50,24 @@ class WebhooksPage(Page):
     }
 
     def context(self) -> dict[str, Any]:
-        deliveries = page_of(self.request, webhooks.deliveries(), SHOWN)
+        endpoint, state = self._chosen("endpoint"), self._chosen("state")
+        found = webhooks.deliveries(endpoint=endpoint, state=state)
+        deliveries = page_of(self.request, found, SHOWN)
         return {
-            "endpoints": WebhookEndpoint.objects.all(),
+            "endpoints": webhooks.endpoints(),
+            "states": list(DeliveryState),
+            "chosen_endpoint": endpoint,
+            "chosen_state": state,
             "deliveries": [(row, next(iter(row.attempts.all()), None)) for row in deliveries],
             "rows": deliveries,
             "may_keep": self.actor.may(*webhooks.KEEPERS),
         }
+
+    def _chosen(self, name: str) -> str:
+        """What the address says of `endpoint` or `state`; "" for what is unknown."""
+        value = self.request.GET.get(name, "")
+        known = list(DeliveryState) if name == "state" else _endpoint_names()
+        return value if value in known else ""
 
     def do_add(self, data: dict[str, Any]) -> str:
         made = webhooks.add_endpoint(actor=self.actor, **data)
@@ -89,6 +100,10 @@ class WebhooksPage(Page):
         found = webhooks.delivery_with_id(data["id"])
         webhooks.send_again(actor=self.actor, delivery=found, reason=data["reason"])
         return f"{found} goes out again within seconds, under the same id."
+
+
+def _endpoint_names() -> list[str]:
+    return list(WebhookEndpoint.objects.values_list("name", flat=True))
 
 
 def _switched(page: Page, data: dict[str, Any], enabled: bool) -> WebhookEndpoint:

@@ -119,7 +119,12 @@ def _keep(actor: Actor, deployment: Deployment, judged: Judged, now: datetime) -
     )
     if _has_changed(judged):
         data = {**after, "deployment": str(row.pk), "sentence": judged.sentence}
-        webhooks.tell(event="deployment.identity_changed", subject=row, data=data)
+        webhooks.tell(
+            event="deployment.identity_changed",
+            subject=row,
+            data=data,
+            ordered_by=str(row.checkpoint_id),
+        )
 
 
 def _halt_all(actor: Actor, deployment: Deployment, judged: Judged, now: datetime) -> list[Release]:

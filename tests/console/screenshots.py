@@ -42,6 +42,7 @@ LISTS = {
     "audit": "audit/",
     "service-keys": "service-keys/",
     "webhooks": "webhooks/",
+    "notifications": "notifications/",
     "records": "releases/pipelineversion/",
 }
 # Name of a page, the list that leads there, and what the link's address holds.

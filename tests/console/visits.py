@@ -158,6 +158,8 @@ def pages_of(world: World) -> dict[str, str]:
         "simulate": reverse("console-simulate"),
         "service keys": reverse("console-service-keys"),
         "webhooks": reverse("console-webhooks"),
+        "webhook delivery": reverse("console-webhook-delivery", args=[world.delivery.pk]),
+        "notifications": reverse("console-notifications"),
         "records": reverse("admin:releases_release_changelist"),
         "record": reverse("admin:releases_checkpoint_change", args=[world.candidate.pk]),
         "logins": reverse("admin:infra_user_changelist"),

@@ -31,7 +31,8 @@ from evals.states import ResultState, RunState, ShardState
 from evals.training.contract import TrainingKind
 from infra import clock, people, webhooks
 from infra.ids import uuid7
-from infra.models import User, WebhookAttempt
+from infra.models import User, WebhookAttempt, WebhookDelivery
+from infra.notifications import reader
 from infra.roles import Role
 from releases.gates.severity import Severity
 from releases.models import (
@@ -88,6 +89,7 @@ class World:
     notice: Notice
     side_by_side: PreferenceSession
     login: User
+    delivery: WebhookDelivery
     upload: Upload
     training_export: TrainingExport
 
@@ -95,6 +97,7 @@ class World:
 def build(folder: Path) -> World:
     """Everything, through the services where there is one."""
     cast = builders.cast()
+    reader.read_on()
     superuser = _superuser()
     suite = evals.published(N_CASES)
     internal, alpha, production = _stages()
@@ -123,6 +126,8 @@ def build(folder: Path) -> World:
     _forecasts(waiting)
     health.measure_due()
     finding = _finding(cast, feedback)
+    reader.read_on()
+    reader.look_ahead()
     return World(
         cast=cast,
         incumbent=incumbent,
@@ -146,6 +151,7 @@ def build(folder: Path) -> World:
         notice=_notice(cast, candidate, partner),
         side_by_side=_side_by_side(superuser, partner, candidate, incumbent, folder),
         login=superuser,
+        delivery=webhooks.deliveries(endpoint="old")[0],
         upload=upload,
         training_export=_training_export(cast, partner, incumbent),
     )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import StringIO
+from ipaddress import ip_address, ip_network
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -18,6 +21,7 @@ from standardwebhooks import Webhook
 from infra import clock, webhooks
 from infra.errors import InvalidInput, InvalidMove, NotPermitted
 from infra.models import AuditEntry, WebhookAttempt, WebhookDelivery, WebhookEndpoint
+from infra.webhooks import reach
 from tests import builders
 from tests.clients import signed_in
 
@@ -265,3 +269,76 @@ def test_new_secrets_sign_and_are_kept_nowhere(tmp_path: Path) -> None:
     assert signed_in("auditor").post("/api/webhook-secrets/").status_code == 403
     kept = AuditEntry.objects.values_list("after", "reason")
     assert not any(made in str(row) for row in kept)
+
+
+@pytest.mark.django_db
+def test_messages_of_one_checkpoint_arrive_in_their_order(receiver: Receiver, secret: str) -> None:
+    made = endpoint(receiver.url, secret)
+    receiver.statuses = [503]
+    for n, checkpoint in ((1, "a"), (2, "a"), (3, "b"), (4, "")):
+        webhooks.tell(event=f"e{n}", subject=made, data={"n": n}, ordered_by=checkpoint)
+    assert webhooks.deliver_due() == 2
+    first, second = (WebhookDelivery.objects.get(event=event) for event in ("e1", "e2"))
+    assert (webhooks.waits_behind(second), webhooks.waits_behind(first)) == (first, None)
+    with clock.moved_by(timedelta(seconds=6)):
+        assert webhooks.deliver_due() == 2
+    order = [json.loads(body)["data"]["n"] for _, body in receiver.told]
+    assert order == [1, 3, 4, 1, 2]
+
+
+@pytest.mark.django_db
+def test_one_that_is_given_up_no_longer_stands_in_the_way(receiver: Receiver, secret: str) -> None:
+    made = endpoint(receiver.url, secret)
+    receiver.statuses = [503] * (1 + len(webhooks.WAITS_S))
+    for event in ("e1", "e2"):
+        webhooks.tell(event=event, subject=made, data={}, ordered_by="a")
+    for day in range(1 + len(webhooks.WAITS_S)):
+        with clock.moved_by(timedelta(days=2 * day)):
+            webhooks.deliver_due()
+    found = webhooks.endpoints().get()
+    assert (found.n_failed, found.n_pending) == (1, 0)
+    assert [row.state for row in webhooks.deliveries(state="delivered")] == ["delivered"]
+
+
+def test_only_public_and_named_addresses_are_within_reach() -> None:
+    named = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
+    for text, public, within in [
+        ("93.184.216.34", True, True),
+        ("127.0.0.1", False, False),
+        ("10.1.2.3", False, True),
+        ("169.254.169.254", False, False),
+        ("100.64.0.1", False, False),
+        ("0.1.2.3", False, False),
+        ("224.0.0.1", False, False),
+        ("::1", False, False),
+        ("::ffff:127.0.0.1", False, False),
+        ("::ffff:10.1.2.3", False, True),
+        ("64:ff9b::7f00:1", False, False),
+        ("2002:7f00:1::", False, False),
+        ("fe80::1", False, False),
+        ("fd00::5", False, True),
+        ("2606:4700::1111", True, True),
+    ]:
+        address = ip_address(text)
+        assert (reach.may_reach(address, []), reach.may_reach(address, named)) == (public, within)
+
+
+@pytest.mark.django_db
+def test_no_private_address_is_reached_unless_the_operator_names_it(
+    receiver: Receiver, secret: str, settings: Any
+) -> None:
+    made = endpoint(receiver.url, secret)
+    named = endpoint(receiver.url.replace("127.0.0.1", "localhost"), secret, "by-name")
+    settings.WEBHOOK_NETWORKS = []
+    tell(made)
+    assert webhooks.deliver_due() == 0 and not receiver.told
+    problems = WebhookAttempt.objects.values_list("problem", flat=True)
+    assert len(problems) == 2
+    assert all("SLIPWAY_WEBHOOK_NETWORKS" in problem for problem in problems)
+    for url in ("https://10.0.0.7/x", "https://[::1]/x", "http://localhost/x"):
+        with pytest.raises(InvalidInput, match="no public address"):
+            endpoint(url, secret, "private")
+    settings.WEBHOOK_NETWORKS = [ip_network("127.0.0.0/8"), ip_network("::1/128")]
+    with clock.moved_by(timedelta(seconds=6)):
+        assert webhooks.deliver_due() == 2
+    assert {row.endpoint for row in webhooks.deliveries(state="delivered")} == {made, named}

@@ -19,12 +19,12 @@ register = template.Library()
 
 _TONES = {
     "good": "pass live approved promoted completed passed published active better superior "
-    "succeeded yes approve in_suite fresh improvement non_inferior safe fixed",
+    "succeeded yes approve in_suite fresh improvement non_inferior safe fixed delivered",
     "bad": "fail error halted rejected failed errored worse regression no reject refused revoked "
     "aborted expired inferior harm invalid",
     "warn": "inconclusive stale waiting held evaluating unbound queued ageing saturated stopped "
     "open investigating isolated fixing paused can't_tell",
-    "info": "waived running new draft candidate ramping watching held_back",
+    "info": "waived running new draft candidate ramping watching held_back pending",
 }
 _TONE_OF = {word: tone for tone, words in _TONES.items() for word in words.split()}
 

@@ -1,7 +1,9 @@
 """Messages to others, signed as Standard Webhooks asks, tried again until they arrive.
 
 A message is a row before it is sent, so none is lost; a call is made outside every transaction,
-and each is kept. The id stays the same in every attempt, so a receiver can tell a repeat.
+and each is kept. The id stays the same in every attempt, so a receiver can tell a repeat. Messages
+about one checkpoint reach an endpoint in the order in which things happened: while one is on its
+way, later ones wait behind it.
 """
 
 from __future__ import annotations
@@ -11,55 +13,39 @@ import json
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
-import requests
 from django.db import transaction
-from django.db.models import Model, QuerySet
-from standardwebhooks import Webhook
+from django.db.models import Count, Exists, Max, Model, OuterRef, Q, QuerySet
 
-from infra import audit, clock, secrets_by_reference
+from infra import audit, clock
 from infra.actors import Actor
 from infra.delivery_states import DELIVERY_TRANSITIONS, DeliveryState
-from infra.errors import DomainError, InvalidInput, InvalidMove, NotFound
+from infra.errors import InvalidInput, InvalidMove, NotFound
 from infra.lifecycles import check_move
 from infra.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from infra.roles import Role
+from infra.webhooks.calling import Answer, call, check_url, signer
 
 KEEPERS = (Role.RELEASE_MANAGER, Role.EVAL_OWNER)
 # Seconds until the next attempt, as Standard Webhooks proposes: 5 s to a day, then it has failed.
 WAITS_S = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 # Whoever claimed a delivery has this long for its call; a killed one is tried again after it.
 CLAIM = timedelta(seconds=60)
-TIMEOUT_S = (5, 15)
 AT_ONCE = 20
-SHOWN_CHARACTERS = 300
+# Other tasks wait for this worker.
+BUDGET_S = 10.0
 TEST_EVENT = "webhook.test"
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What came of one call; `status` None: nothing was answered."""
-
-    status: int | None
-    problem: str
-
-    @property
-    def is_good(self) -> bool:
-        return self.status is not None and 200 <= self.status < 300
 
 
 def add_endpoint(*, actor: Actor, name: str, url: str, secret_ref: str) -> WebhookEndpoint:
     """An address that is told from now on; the secret stays where `secret_ref` points."""
     actor.must("add webhook endpoints", *KEEPERS)
-    _check_url(url)
+    check_url(url)
     if not secret_ref:
         raise InvalidInput("secret_missing", "Name the secret that signs: env:NAME or file:/path.")
-    _signer(secret_ref)
+    signer(secret_ref)
     if WebhookEndpoint.objects.filter(name=name).exists():
         raise InvalidInput("name_taken", f"There is an endpoint {name!r}: choose another name.")
     with transaction.atomic():
@@ -92,15 +78,19 @@ def enable_endpoint(
     return row
 
 
-def tell(*, event: str, subject: Model, data: Mapping[str, Any]) -> int:
-    """A delivery to every enabled endpoint, in the caller's transaction; how many."""
+def tell(*, event: str, subject: Model | str, data: Mapping[str, Any], ordered_by: str = "") -> int:
+    """A delivery to every enabled endpoint, in the caller's transaction; how many.
+
+    `ordered_by`: id of the checkpoint it is about; an endpoint gets those in their order.
+    """
     now = clock.now()
     body = json.dumps({"type": event, "timestamp": now.isoformat(), "data": data}, default=str)
     made = [
         WebhookDelivery(
             endpoint=endpoint,
             event=event,
-            subject=str(subject.pk),
+            subject=subject if isinstance(subject, str) else str(subject.pk),
+            ordered_by=ordered_by,
             body=body,
             next_attempt_at=now,
             created_at=now,
@@ -126,9 +116,9 @@ def send_again(*, actor: Actor, delivery: WebhookDelivery, reason: str) -> Webho
 
 def deliver_due() -> int:
     """Send what is due, each by one worker at a time; the number that arrived."""
-    n_arrived = 0
+    began, n_arrived = time.monotonic(), 0
     for _ in range(AT_ONCE):
-        delivery = _claim()
+        delivery = _claim() if time.monotonic() - began < BUDGET_S else None
         if delivery is None:
             break
         n_arrived += _attempt(delivery)
@@ -178,10 +168,40 @@ def endpoint_named(name: str) -> WebhookEndpoint:
     return found
 
 
-def deliveries(subject: str = "") -> QuerySet[WebhookDelivery]:
-    """Newest first, with their attempts; of one subject when given."""
+def deliveries(subject: str = "", endpoint: str = "", state: str = "") -> QuerySet[WebhookDelivery]:
+    """Newest first, with their attempts; of one subject, endpoint (its name) or state if given."""
     found = WebhookDelivery.objects.select_related("endpoint").prefetch_related("attempts")
-    return found.filter(subject=subject) if subject else found
+    wanted = {"subject": subject, "endpoint__name": endpoint, "state": state}
+    return found.filter(**{name: value for name, value in wanted.items() if value})
+
+
+def endpoints() -> QuerySet[WebhookEndpoint]:
+    """Every address with `n_pending` and `n_failed` of its messages, and `delivered_at`, the last
+    time that one arrived."""
+    return WebhookEndpoint.objects.annotate(
+        n_pending=Count("deliveries", filter=Q(deliveries__state=DeliveryState.PENDING.value)),
+        n_failed=Count("deliveries", filter=Q(deliveries__state=DeliveryState.FAILED.value)),
+        delivered_at=Max("deliveries__delivered_at"),
+    ).order_by("name")
+
+
+def waits_behind(delivery: WebhookDelivery) -> WebhookDelivery | None:
+    """The earlier message about the same checkpoint that this one waits for."""
+    if not delivery.ordered_by or delivery.state != DeliveryState.PENDING.value:
+        return None
+    earlier = Q(created_at__lt=delivery.created_at) | Q(
+        created_at=delivery.created_at, pk__lt=delivery.pk
+    )
+    return (
+        WebhookDelivery.objects.filter(
+            earlier,
+            endpoint=delivery.endpoint_id,
+            ordered_by=delivery.ordered_by,
+            state=DeliveryState.PENDING.value,
+        )
+        .order_by("created_at", "pk")
+        .first()
+    )
 
 
 def _claim() -> WebhookDelivery | None:
@@ -191,7 +211,8 @@ def _claim() -> WebhookDelivery | None:
             WebhookDelivery.objects.select_for_update(skip_locked=True, of=("self",))
             .select_related("endpoint")
             .filter(state=DeliveryState.PENDING.value, next_attempt_at__lte=now)
-            .order_by("next_attempt_at")
+            .exclude(_is_behind())
+            .order_by("next_attempt_at", "created_at", "pk")
             .first()
         )
         if row is not None:
@@ -200,63 +221,27 @@ def _claim() -> WebhookDelivery | None:
     return row
 
 
+def _is_behind() -> Exists:
+    """Whether an earlier message about the same checkpoint is still on its way there."""
+    earlier = Q(created_at__lt=OuterRef("created_at")) | Q(
+        created_at=OuterRef("created_at"), pk__lt=OuterRef("pk")
+    )
+    return Exists(
+        WebhookDelivery.objects.filter(
+            earlier,
+            endpoint=OuterRef("endpoint"),
+            ordered_by=OuterRef("ordered_by"),
+            state=DeliveryState.PENDING.value,
+        ).exclude(ordered_by="")
+    )
+
+
 def _attempt(delivery: WebhookDelivery) -> bool:
     """One call of a claimed delivery, kept; whether it arrived."""
     began = time.monotonic()
-    answer = _sent(delivery)
+    answer = call(delivery)
     _keep(delivery, answer, (time.monotonic() - began) * 1000)
     return answer.is_good
-
-
-def _sent(delivery: WebhookDelivery) -> Answer:
-    if not delivery.endpoint.is_enabled:
-        return Answer(status=None, problem="The endpoint is disabled.")
-    now = clock.now()
-    try:
-        headers = signed_headers(delivery, now)
-        with requests.post(
-            delivery.endpoint.url,
-            data=delivery.body.encode(),
-            headers=headers,
-            timeout=TIMEOUT_S,
-            allow_redirects=False,
-            stream=True,
-        ) as response:
-            said = response.raw.read(SHOWN_CHARACTERS, decode_content=True) or b""
-            status = response.status_code
-    except DomainError as refusal:
-        return Answer(status=None, problem=refusal.message)
-    except (requests.RequestException, OSError) as error:
-        return Answer(status=None, problem=f"The endpoint could not be reached: {error}"[:1000])
-    text = said.decode("utf-8", "replace").replace("\x00", "")
-    good = 200 <= status < 300
-    return Answer(status=status, problem="" if good else f"It answered {status}: {text}")
-
-
-def signed_headers(delivery: WebhookDelivery, now: datetime) -> dict[str, str]:
-    """`webhook-id`, `webhook-timestamp` and `webhook-signature` over id, timestamp and body."""
-    message_id = f"msg_{delivery.pk.hex}"
-    signature = _signer(delivery.endpoint.secret_ref).sign(message_id, now, delivery.body)
-    return {
-        "content-type": "application/json",
-        "user-agent": "slipway",
-        "webhook-id": message_id,
-        "webhook-timestamp": str(int(now.timestamp())),
-        "webhook-signature": signature,
-    }
-
-
-def _signer(secret_ref: str) -> Webhook:
-    secret = secrets_by_reference.resolve(secret_ref).removeprefix("whsec_")
-    try:
-        key = base64.b64decode(secret, validate=True)
-    except ValueError:
-        key = b""
-    if not 24 <= len(key) <= 64:
-        wanted = "write whsec_ and 24 to 64 bytes in base64"
-        message = f"{secret_ref} holds no webhook secret: {wanted}."
-        raise InvalidInput("secret_malformed", message)
-    return Webhook(key)
 
 
 def _keep(delivery: WebhookDelivery, answer: Answer, duration_ms: float) -> None:
@@ -293,17 +278,3 @@ def _is_over(row: WebhookDelivery, endpoint: WebhookEndpoint) -> bool:
 def _move(row: WebhookDelivery, state: DeliveryState) -> None:
     check_move(DELIVERY_TRANSITIONS, DeliveryState(row.state), state, f"The delivery {row.pk}")
     row.state = state.value
-
-
-def _check_url(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-    except ValueError as error:
-        raise InvalidInput("bad_url", f"{url!r} is no URL: {error}.") from error
-    is_local = parts.scheme == "http" and parts.hostname in LOOPBACK
-    if not parts.hostname or (parts.scheme != "https" and not is_local):
-        wanted = "write an https:// URL (http:// only on this host)"
-        raise InvalidInput("bad_url", f"{url!r} is no address to tell: {wanted}.")
-    if parts.username or parts.password:
-        message = "The URL must not carry a password: the secret signs instead."
-        raise InvalidInput("bad_url", message)

@@ -1,0 +1,1 @@
+"""What waits or breaks is told to people by e-mail and to programs by webhook."""
