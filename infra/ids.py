@@ -18,3 +18,9 @@ def created_at(identifier: UUID) -> datetime:
     if identifier.version != 7:
         raise ValueError(f"{identifier} is not a UUIDv7")
     return datetime.fromtimestamp((identifier.int >> 80) / 1000, UTC)
+
+
+def first_of(moment: datetime) -> UUID:
+    """The least UUIDv7 of a moment's millisecond: every one made from then on is at or above it."""
+    milliseconds = int(moment.timestamp() * 1000)
+    return UUID(int=milliseconds << 80 | 0x7 << 76 | 0b10 << 62)

@@ -100,10 +100,26 @@ class AuditEntry(models.Model):
             models.Index(fields=["object_type", "object_id", "-seq"], name="audit_object"),
             # What one actor did, newest first.
             models.Index(fields=["actor_id", "-seq"], name="audit_actor"),
+            # What happened since somebody last looked.
+            models.Index(fields=["at"], name="audit_at"),
         ]
 
     def __str__(self) -> str:
         return f"{self.seq} {self.action} {self.object_name}"
+
+
+class BriefLook(models.Model):
+    """When a person looks at the brief, and since when its changes are news to them."""
+
+    person = models.OneToOneField(Person, on_delete=models.CASCADE, primary_key=True)
+    since = models.DateTimeField(help_text="When they looked the time before.")
+    looked_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "brief_look"
+
+    def __str__(self) -> str:
+        return f"{self.person} at {self.looked_at:%Y-%m-%d %H:%M}"
 
 
 class WebhookEndpoint(models.Model):

@@ -14,6 +14,7 @@ import alpha.states
 import evals.judge_endpoints
 import evals.states
 import evals.training.contract
+import infra.brief.contract
 import infra.delivery_states
 import infra.notifications.kinds
 import releases.states
@@ -276,6 +277,8 @@ SPECTACULAR_SETTINGS = {
         "NotificationKind": [kind.value for kind in infra.notifications.kinds.Kind],
         "NotificationWay": [way.value for way in infra.notifications.kinds.Way],
         "MailState": [state.value for state in infra.notifications.kinds.MailState],
+        "BriefTone": [tone.value for tone in infra.brief.contract.Tone],
+        "BriefAnswer": [answer.value for answer in infra.brief.contract.Answer],
         **{
             lifecycle.__name__: [state.value for state in lifecycle]
             for lifecycle in (
@@ -436,14 +439,19 @@ GAUGE_SOURCES = [
     "evals.gauges.gauges",
 ]
 
-# Pages of the console are composed of sections: functions that each bring one, in this order.
+# The brief is composed of parts: functions of `infra.brief.contract.Asked`, in this order; and of
+# what each app calls news in the audit log.
 BRIEF_SECTIONS = [
-    "releases.console.sections.what_waits",
-    "releases.console.sections.what_is_live",
-    "evals.console.sections.newest_runs",
-    "evals.console.sections.suites_at_risk",
-    "alpha.console.sections.newest_feedback",
-    "alpha.console.sections.traffic_today",
+    "releases.brief.part",
+    "evals.brief.part",
+    "alpha.brief.part",
+    "infra.brief.keys.part",
+]
+BRIEF_VOCABULARIES = [
+    "releases.brief.vocabulary.VOCABULARY",
+    "evals.brief.vocabulary.VOCABULARY",
+    "alpha.brief.vocabulary.VOCABULARY",
+    "infra.brief.keys.VOCABULARY",
 ]
 # Sentences at the head of every page; each function brings one, or None.
 SHELL_NOTES = ["releases.console.sections.line_is_stopped"]

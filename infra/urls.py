@@ -8,6 +8,7 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from infra.api import notifications, webhooks
+from infra.api.brief import BriefView
 from infra.exposition import ProductMetrics
 from infra.views import Health, page_missing, page_refused, server_failed
 
@@ -17,6 +18,7 @@ urlpatterns = [
     path("api/health/", Health.as_view(), name="health"),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
+    path("api/brief/", BriefView.as_view(), name="brief"),
     path("api/webhooks/", webhooks.Endpoints.as_view(), name="webhooks"),
     path("api/webhook-secrets/", webhooks.NewSecret.as_view(), name="webhook-secrets"),
     path("api/webhooks/<slug:name>/test/", webhooks.SendTest.as_view(), name="webhook-test"),

@@ -38,7 +38,7 @@ UNFOLD = {
     "SHOW_BACK_BUTTON": True,
     "BORDER_RADIUS": "6px",
     "COLORS": {"base": _BASE, "primary": _PRIMARY},
-    "DASHBOARD_CALLBACK": "infra.console.brief.with_sections",
+    "DASHBOARD_CALLBACK": "infra.console.first_page.with_brief",
     "LOGIN": {"form": "infra.console.sign_in.SignInForm"},
     "SIDEBAR": {
         "show_search": False,

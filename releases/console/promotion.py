@@ -13,7 +13,6 @@ from infra import clock
 from infra.console.fields import NoForm, WhyForm
 from infra.console.pages import Crumbs, Page
 from infra.roles import Role
-from releases.console import queries
 from releases.console.forms import (
     AnswerForm,
     FreezeWaiverForm,
@@ -32,6 +31,7 @@ from releases.selectors import promotions as reads
 from releases.selectors.forecasts import doubted_gates, forecasts_of
 from releases.selectors.freezes import freeze_with_id, freezes_on
 from releases.selectors.ramps import RampView, ramp_views
+from releases.selectors.waiting import is_asked
 from releases.services import freezes, holds
 from releases.services import promotions as services
 from releases.services.follow_ups import complete_follow_up
@@ -158,7 +158,7 @@ class PromotionPage(Page):
                 and not reason.admits
                 and reason.gate_id in rows
                 and reason.kind not in NEVER_WAIVED,
-                may_answer=is_open and reason.human and queries.is_asked(self.actor, reason),
+                may_answer=is_open and reason.human and is_asked(self.actor, reason),
                 doubt=doubted.get(reason.kind, ""),
             )
             for reason in detail.decision.gates
