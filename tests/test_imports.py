@@ -49,6 +49,7 @@ PURE = (
     "releases/documents.py",
     "releases/policy/",
     "releases/gates/",
+    "releases/graph.py",
     "releases/promotions.py",
     "releases/ramps.py",
     "releases/replay.py",

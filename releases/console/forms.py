@@ -40,6 +40,28 @@ class RequestPromotion(forms.Form):
         self.fields["together_with"].queryset = others.filter(pk__in=newest)  # type: ignore[attr-defined]
 
 
+class PromoteHere(forms.Form):
+    """A checkpoint for the stage whose node was chosen."""
+
+    stage = forms.ModelChoiceField(Stage.objects.none(), widget=forms.HiddenInput)
+    checkpoint = forms.ModelChoiceField(
+        Checkpoint.objects.none(), empty_label=None, help_text="The newest of its family."
+    )
+    reason = reason_field(help_text="Approvers read it first.")
+
+    def __init__(self, *args: Any, stage: Stage | None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if stage is None:
+            return
+        self.fields["stage"].queryset = Stage.objects.filter(pk=stage.pk)  # type: ignore[attr-defined]
+        self.fields["stage"].initial = stage.pk
+        of_family = Checkpoint.objects.filter(family_id=stage.pipeline.family_id)
+        newest = of_family.order_by("-registered_at").values("pk")[:NEWEST]
+        self.fields["checkpoint"].queryset = Checkpoint.objects.filter(  # type: ignore[attr-defined]
+            pk__in=newest
+        ).order_by("-registered_at")
+
+
 class FreezeForm(forms.Form):
     """Times in which nothing moves into the stage."""
 

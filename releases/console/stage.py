@@ -22,6 +22,8 @@ from releases.selectors import pipelines
 from releases.selectors import releases as reads
 from releases.selectors.blocks import holds_in_force
 from releases.selectors.freezes import freeze_with_id, freezes_ahead
+from releases.selectors.promotions import open_promotions
+from releases.selectors.releases import queued
 from releases.services import freezes, holds, ramps
 from releases.services import releases as services
 
@@ -65,7 +67,7 @@ class StagePage(Page):
             "freezes": freezes_ahead(self.stage, clock.now()),
             "gates": gates_of(self.stage.policy),
             "rule": approval_rule(self.stage.policy),
-            "queue": [q for q in queries.queued() if q.promotion.stage_id == self.stage.pk],
+            "queue": queued(list(open_promotions().filter(stage=self.stage)), clock.now()),
             "may_brake": self.actor.may(Role.RELEASE_MANAGER),
             "may_hold": self.actor.may(*holds.HOLDERS),
             "sections": sections_of(settings.STAGE_SECTIONS, stage=self.stage),

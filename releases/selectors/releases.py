@@ -26,6 +26,10 @@ class Queued:
 
     promotion: Promotion
     waits_for: GateReason | None
+    n_unmet: int
+    """How many reasons stand in the way, that one among them."""
+    earliest: datetime | None
+    """When time alone will have cleared all of them; None: something waits for more than time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,13 +146,24 @@ def _live_by_stage() -> dict[UUID, list[Release]]:
     return found
 
 
+def queued(found: Sequence[Promotion], now: datetime) -> list[Queued]:
+    """Open promotions with what each waits for, in a constant number of queries."""
+    decisions = decisions_of(found, now)
+    return [_queued(row, decisions[row.pk].unmet) for row in found]
+
+
+def _queued(promotion: Promotion, unmet: Sequence[GateReason]) -> Queued:
+    times = [reason.clears_at for reason in unmet if reason.clears_at is not None]
+    return Queued(
+        promotion=promotion,
+        waits_for=next(iter(unmet), None),
+        n_unmet=len(unmet),
+        earliest=max(times) if times and len(times) == len(unmet) else None,
+    )
+
+
 def _queued_by_stage() -> dict[UUID, list[Queued]]:
-    queue = list(open_promotions())
-    decisions = decisions_of(queue, clock.now())
     found: dict[UUID, list[Queued]] = defaultdict(list)
-    for promotion in queue:
-        unmet = decisions[promotion.pk].unmet
-        found[promotion.stage_id].append(
-            Queued(promotion=promotion, waits_for=unmet[0] if unmet else None)
-        )
+    for item in queued(list(open_promotions()), clock.now()):
+        found[item.promotion.stage_id].append(item)
     return found
