@@ -7,16 +7,20 @@ is dropped afterwards, so no table ever has to be emptied.
 
 from __future__ import annotations
 
+import gc
+import itertools
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
-_STATE = tempfile.mkdtemp(prefix="slw-")
+from tests import state_folder
+
+_STATE = state_folder.make()
 os.environ["SLIPWAY_STATE_DIR"] = _STATE
 os.environ["DJANGO_SETTINGS_MODULE"] = "infra.settings"
 for _name in ("SLIPWAY_DATABASE_URL", "SLIPWAY_REDIS_URL", "SLIPWAY_ARTIFACTS"):
@@ -39,6 +43,7 @@ from xdist.scheduler import LoadScopeScheduling  # noqa: E402
 from infra import embedded  # noqa: E402
 from tests import migrated_cluster  # noqa: E402
 
+_n_stores = itertools.count()
 # Logins are made by the hundred here; their passwords guard nothing.
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
@@ -46,6 +51,12 @@ settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 def pytest_configure() -> None:
     # A conftest below may have set it again (the Celery application does).
     os.environ.pop("DJANGO_SETTINGS_MODULE", None)
+
+
+def pytest_collection_finish() -> None:
+    """What imports and collection made stays to the end: collections need not walk it again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_unconfigure() -> None:
@@ -125,29 +136,61 @@ def database_url(role: str, name: str | None = None) -> str:
     return urlunsplit(url._replace(path=f"/{name or current}"))
 
 
+@contextmanager
+def own_database(template: str | None = None) -> Iterator[str]:
+    """Work in a private copy of the database (or of `template`); its name. Dropped at the end."""
+    original = settings.DATABASES["default"]["NAME"]
+    name = f"t_{uuid4().hex[:12]}"
+    copy_database(template or original, name)
+    try:
+        _work_in(name)
+        yield name
+    finally:
+        connections.close_all()
+        _work_in(original)
+        _administer(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def copy_database(template: str, name: str) -> None:
+    """Make `name` as `template` is, of which nobody may be a client but this thread."""
+    connections["default"].close()
+    # Where files cost nothing they are copied; elsewhere through the log, without checkpoints.
+    way = "file_copy" if state_folder.is_in_memory(_STATE) else "wal_log"
+    _administer(f"CREATE DATABASE {name} TEMPLATE {template} OWNER slipway_owner STRATEGY {way}")
+
+
+def _administer(statement: str) -> None:
+    with psycopg.connect(database_url("superuser", "postgres"), autocommit=True) as admin:
+        admin.execute(statement)
+
+
+def _work_in(name: str) -> None:
+    for place in (connections["default"].settings_dict, settings.DATABASES["default"]):
+        place["NAME"] = name
+
+
 @pytest.fixture
 def committed_db(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
     """The name of a private copy of the database, with real commits; dropped at the end."""
-    original = settings.DATABASES["default"]["NAME"]
-    name = f"t_{uuid4().hex[:12]}"
-    with psycopg.connect(database_url("superuser", "postgres"), autocommit=True) as admin:
-        connections["default"].close()
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE {original} OWNER slipway_owner")
-        with django_db_blocker.unblock():
-            connections["default"].settings_dict["NAME"] = name
-            settings.DATABASES["default"]["NAME"] = name
-            try:
-                yield name
-            finally:
-                connections.close_all()
-                connections["default"].settings_dict["NAME"] = original
-                settings.DATABASES["default"]["NAME"] = original
-                admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with django_db_blocker.unblock(), own_database() as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+def file_db(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker, valkey: str
+) -> Iterator[str]:
+    """A private copy of the database for one file: what it builds there, its tests all find."""
+    # What is committed sends its tasks.
+    with django_db_blocker.unblock(), own_database() as name:
+        yield name
 
 
 @pytest.fixture(autouse=True)
-def own_object_store(tmp_path_factory: pytest.TempPathFactory, settings: object) -> Path:
+def own_object_store(settings: object) -> Path:
     """Objects of one test stay in its own folder."""
-    folder = tmp_path_factory.mktemp("objects")
+    # By a count: pytest's own numbered folders are all listed for each new one.
+    folder = Path(_STATE, "objects", str(next(_n_stores)))
+    folder.mkdir(parents=True)
     settings.ARTIFACTS = f"file://{folder}"  # type: ignore[attr-defined]
     return folder
