@@ -10,21 +10,19 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from uuid import uuid4
 
-import psycopg
 import pytest
 import uvicorn
-from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.db import connections
 from playwright.sync_api import Browser, sync_playwright
 from pytest_django.plugin import DjangoDbBlocker
 
-from tests.conftest import database_url
+from tests.conftest import copy_database, own_database
 from tests.console import world as worlds
 from tests.console.world import World
 
+TOLD = "told"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 
 
@@ -48,16 +46,25 @@ def chromium() -> str:
     return path
 
 
-@pytest.fixture(scope="module")
-def told(
+@pytest.fixture(scope="session")
+def first_told(
     django_db_setup: None,
     django_db_blocker: DjangoDbBlocker,
     valkey: str,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[World]:
-    """The story, told once for the tests of a file, in a private copy of the database."""
-    with django_db_blocker.unblock(), _own_database():
-        yield worlds.build(tmp_path_factory.mktemp("artifacts"))
+) -> World:
+    """The story, told once a process, and kept in the database `told`."""
+    with django_db_blocker.unblock(), own_database() as name:
+        built = worlds.build(tmp_path_factory.mktemp("artifacts"))
+        copy_database(name, TOLD)
+    return built
+
+
+@pytest.fixture(scope="module")
+def told(first_told: World, django_db_blocker: DjangoDbBlocker) -> Iterator[World]:
+    """The story for the tests of one file, in a private copy of its database."""
+    with django_db_blocker.unblock(), own_database(TOLD):
+        yield copy.deepcopy(first_told)
 
 
 @pytest.fixture(scope="module")
@@ -81,24 +88,6 @@ def browser(site: Site, chromium: str) -> Iterator[Browser]:
 def world(told: World, db: None) -> World:
     """The story, as this test's transaction found it."""
     return copy.deepcopy(told)
-
-
-@contextmanager
-def _own_database() -> Iterator[None]:
-    original = settings.DATABASES["default"]["NAME"]
-    name = f"t_{uuid4().hex[:12]}"
-    with psycopg.connect(database_url("superuser", "postgres"), autocommit=True) as admin:
-        connections["default"].close()
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE {original} OWNER slipway_owner")
-        for place in (connections["default"].settings_dict, settings.DATABASES["default"]):
-            place["NAME"] = name
-        try:
-            yield
-        finally:
-            connections["default"].close()
-            for place in (connections["default"].settings_dict, settings.DATABASES["default"]):
-                place["NAME"] = original
-            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @contextmanager

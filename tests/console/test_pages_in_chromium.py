@@ -6,6 +6,7 @@ import pytest
 from django.urls import reverse
 from playwright.sync_api import Browser
 
+from tests.builders import PASSWORD
 from tests.console.conftest import Site
 from tests.console.visits import pages_of, visiting
 
@@ -53,7 +54,7 @@ def test_menu_opens_and_closes_on_a_phone(browser: Browser, site: Site) -> None:
         assert not visit.problems()
 
 
-def test_sign_in_page_and_a_wrong_password(browser: Browser, site: Site) -> None:
+def test_sign_in_by_a_wrong_password_and_by_the_right_one(browser: Browser, site: Site) -> None:
     with visiting(browser, site, "auditor") as visit:
         page = visit.page
         page.context.clear_cookies()
@@ -63,6 +64,9 @@ def test_sign_in_page_and_a_wrong_password(browser: Browser, site: Site) -> None
         page.fill("#id_password", "not it")
         page.click("button[type=submit]")
         assert "correct" in page.inner_text("[role=alert]")
+        page.fill("#id_password", PASSWORD)
+        page.click("button[type=submit]")
+        page.wait_for_url(f"**{reverse('console-audit')}")
         assert not visit.problems()
 
 
