@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -109,9 +110,14 @@ class Past:
         )
 
 
-@pytest.fixture
-def past() -> Past:
+@pytest.fixture(scope="module")
+def told(file_db: str) -> Past:
     return Past()
+
+
+@pytest.fixture
+def past(told: Past, db: None) -> Past:
+    return copy.deepcopy(told)
 
 
 ARMS = [

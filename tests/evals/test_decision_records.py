@@ -50,8 +50,8 @@ def answer(wrong: set[str], text: str, n: int) -> Reply | None:
     return completion("no") if text in wrong else None
 
 
-@pytest.fixture
-def promoted(upstream: Upstream) -> Promotion:
+@pytest.fixture(scope="module")
+def decided(file_db: str) -> Promotion:
     """Odd cases come from documents, even ones stand alone: every kind of interval is there."""
     cases = [
         dataclasses.replace(case, cluster=f"doc-{number // 4}" if number % 2 else "")
@@ -59,15 +59,21 @@ def promoted(upstream: Upstream) -> Promotion:
     ]
     version = builders.published(N_CASES, cases=cases)
     cast = shared.cast()
-    for name, wrong in (("old", (3, 5, 8)), ("new", (5, 6))):
-        words = {f"word-{number}" for number in wrong}
-        upstream.rules[:] = [partial(answer, words)]
-        checkpoint = builders.served(upstream.base_url, name, checkpoint_digest=sha256_of(name))
-        builders.execute(builders.start(version, checkpoint))
+    with Upstream() as upstream:
+        for name, wrong in (("old", (3, 5, 8)), ("new", (5, 6))):
+            words = {f"word-{number}" for number in wrong}
+            upstream.rules[:] = [partial(answer, words)]
+            checkpoint = builders.served(upstream.base_url, name, checkpoint_digest=sha256_of(name))
+            builders.execute(builders.start(version, checkpoint))
     to = story.stage(FLOOR, NO_WORSE, FRESH)
     done = story.promoted(cast, checkpoint, to)
     assert done.state == PromotionState.PROMOTED
     return done
+
+
+@pytest.fixture
+def promoted(decided: Promotion, db: None) -> Promotion:
+    return copy.deepcopy(decided)
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -119,12 +118,23 @@ class World:
         return {gate.gate_id: gate.outcome for gate in decision_of(row).gates}
 
 
-@pytest.fixture
-def world(
-    upstream: Upstream, own_object_store: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[World]:
+@pytest.fixture(scope="module")
+def told(file_db: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     graders.get.cache_clear()
-    monkeypatch.setattr(graders, "entry_points", lambda group: [Judge()])
+    with pytest.MonkeyPatch.context() as patch, Upstream() as upstream:
+        patch.setattr(graders, "entry_points", lambda group: [Judge()])
+        yield _world(upstream, str(tmp_path_factory.mktemp("artifacts")))
+    graders.get.cache_clear()
+
+
+@pytest.fixture
+def world(told: World, db: None) -> World:
+    """The story, as this test's transaction found it."""
+    rows = {name: promotion_with_id(getattr(told, name).pk) for name in ("alpha", "beta")}
+    return dataclasses.replace(told, **rows)
+
+
+def _world(upstream: Upstream, folder: str) -> World:
     cast = shared.cast()
     sql = suites.spec("sql", N_CASES, graders=[JUDGE])
     style = suites.spec("style", N_CASES)
@@ -133,15 +143,14 @@ def world(
         for spec in (sql, style)
     ]
     old = builders.served(upstream.base_url, "chat-nano-1", checkpoint_digest="1" * 64)
-    new = story.stored_checkpoint("chat-nano-2", str(own_object_store))
+    new = story.stored_checkpoint("chat-nano-2", folder)
     new.deployments.update(base_url=upstream.base_url)
     for version in versions:
         for checkpoint in (old, new):
             builders.execute(builders.start(version, checkpoint))
     apply_pipelines(actor=cast.release_manager, files={"chat.yaml": FILE})
     rows = [_waiting(cast, stage) for stage in ("alpha", "beta")]
-    yield World(cast=cast, alpha=rows[0], beta=rows[1], sql=sql, style=style, upstream=upstream)
-    graders.get.cache_clear()
+    return World(cast=cast, alpha=rows[0], beta=rows[1], sql=sql, style=style, upstream=upstream)
 
 
 def _waiting(cast: shared.Cast, stage: str) -> Promotion:

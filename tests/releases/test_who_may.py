@@ -6,6 +6,7 @@ and over HTTP. Everything is tried from the same moment, and taken back before t
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -65,9 +66,14 @@ def expected_status(action: Action, caller: str) -> tuple[int, str]:
     return (403, code) if code else (200, YES)
 
 
+@pytest.fixture(scope="module")
+def everybody(file_db: str) -> Callers:
+    return callers()
+
+
 @pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.name)
-def test_who_may_and_who_is_told_what(action: Action) -> None:
-    by = callers()
+def test_who_may_and_who_is_told_what(action: Action, everybody: Callers, db: None) -> None:
+    by = copy.deepcopy(everybody)
     context = action.begin(by)
     remove(by)
     served, answered = {}, {}

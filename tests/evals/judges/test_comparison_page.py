@@ -20,14 +20,10 @@ from infra import clock
 from infra.errors import InvalidMove
 from infra.models import User
 from tests.evals import builders
-from tests.evals.judges.test_gates import AGAINST, Story
+from tests.evals.judges.story import Story
+from tests.evals.judges.test_gates import AGAINST
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def story(settings: Any) -> Story:
-    return Story(settings)
 
 
 def compared(story: Story) -> Comparison:
@@ -86,19 +82,6 @@ def test_without_a_calibration_nothing_is_shown_as_known(story: Story) -> None:
     page = page_of(made)
     assert "it was never calibrated" in page
     assert node(made.nodes, "")["sentence"] not in page
-
-
-def test_too_few_labels_of_these_answers_leave_it_open(settings: Any) -> None:
-    story = Story(settings, {"good": 1.0, "fair": 0.5, "bad": 0.0})
-    story.label(120, 0.1, story.old_run)
-    story.calibrate()
-    from tests.evals.judges import world
-
-    scores_now = [*story.verdicts[story.new_run.pk][:-1], 0.5]
-    run = world.judged_run(story.suite, story.new, scores_now)
-    made = compare(candidate_run=run, baseline_run=story.old_run, margin=0.1)
-    one = node(shown(made, clock.now()).nodes, "tone")
-    assert one["delta"] is None and "50 are needed" in one["sentence"]
 
 
 def test_the_api_and_the_report_show_the_same(story: Story) -> None:

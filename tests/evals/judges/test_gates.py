@@ -2,80 +2,23 @@
 
 from __future__ import annotations
 
-import random
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from evals.evidence import EvalEvidence
-from evals.models import Run
 from evals.services import judges as services
 from evals.services import labels
 from evals.services.suites import import_suite
 from infra import clock
 from infra.errors import InvalidInput
-from releases.gates.contract import Evidence, Gate, Verdict
-from releases.gates.judgement import judge_gate
-from releases.gates.registry import kinds
 from releases.states import Outcome
 from releases.statistics.methods import METHODS
-from tests import builders as shared
-from tests.evals import builders
 from tests.evals.judges import world
+from tests.evals.judges.story import N_CASES, Story
 from tests.evals.test_evidence import subject
 
 pytestmark = pytest.mark.django_db
-N_CASES = 160
-
-
-class Story:
-    """Two checkpoints that a judge graded; people have yet to label."""
-
-    def __init__(self, settings: Any, choices: dict[str, float] = world.CHOICES) -> None:
-        settings.JUDGE_ENDPOINTS = {"judge-model": {"base_url": "http://127.0.0.1:9/v1"}}
-        self.cast = shared.cast()
-        self.judge = world.made(self.cast, choices=choices)
-        found = world.suite(N_CASES)
-        self.suite = import_suite(actor=self.cast.eval_owner, name="kind", suite=found).version
-        self.stage = shared.stage("production")
-        dice = random.Random(3)
-        self.old = builders.served("http://127.0.0.1:9/v1", "old", checkpoint_digest="a" * 64)
-        self.new = builders.served("http://127.0.0.1:9/v1", "new", checkpoint_digest="b" * 64)
-        old = [float(dice.random() < 0.6) for _ in range(N_CASES)]
-        new = [1.0 if score or dice.random() < 0.3 else 0.0 for score in old]
-        self.old_run = world.judged_run(self.suite, self.old, old)
-        self.new_run = world.judged_run(self.suite, self.new, new)
-        self.verdicts = {self.old_run.pk: old, self.new_run.pk: new}
-
-    def label(self, n_cases: int, wrong: float, *runs: Run, apart: int = 0) -> None:
-        for run in runs or (self.old_run, self.new_run):
-            labels.draw_items(
-                actor=self.cast.eval_owner, judge=self.judge.judge, run=run, n_cases=n_cases
-            )
-        truth = world.truth_of((self.old_run, self.new_run), self.verdicts, wrong)
-        world.label_all(self.cast, self.judge.judge, truth, apart=apart)
-
-    def calibrate(self) -> Any:
-        return world.calibrated(self.cast.eval_owner, self.judge)
-
-    def gate(self, kind: str, **options: Any) -> Gate:
-        return Gate(id=f"{kind}-1", kind=kind, options={"suite": "kind", **options})
-
-    def gather(self, kind: str, **options: Any) -> Evidence:
-        where = subject(self.new, self.stage)
-        return EvalEvidence().gather(self.gate(kind, **options), where, clock.now())
-
-    def judged(self, kind: str, **options: Any) -> Verdict:
-        evidence = self.gather(kind, **options)
-        return judge_gate(self.gate(kind, **options), evidence, clock.now(), kinds())
-
-
-@pytest.fixture
-def story(settings: Any) -> Story:
-    return Story(settings)
-
-
 AGAINST = {"baseline": {"checkpoint": "old"}, "margin": 0.1}
 FLOOR = {"node": "tone", "at_least": 0.4}
 
@@ -147,22 +90,6 @@ def test_labels_of_another_run_correct_by_error_rates(story: Story) -> None:
     compared = story.gather("eval_no_regression", **AGAINST).observed
     assert compared is not None
     assert compared["nodes"][""]["method"] == "borrowed_delta"
-
-
-def test_a_judge_with_grades_between_needs_labels_of_these_outputs(settings: Any) -> None:
-    story = Story(settings, {"good": 1.0, "fair": 0.5, "bad": 0.0})
-    story.label(120, 0.1, story.old_run)
-    story.calibrate()
-    # Every verdict so far was good or bad, so the scale alone does not hinder it.
-    assert story.judged("eval_floor", **FLOOR).outcome is Outcome.PASS
-    scores = [*story.verdicts[story.new_run.pk][:-1], 0.5]
-    world.judged_run(story.suite, story.new, scores)
-    verdict = story.judged("eval_floor", **FLOOR)
-    assert verdict.outcome is Outcome.ERROR
-    assert (
-        "tone rests on judge tone@1, and 0 of its 160 cases are labelled; 50 are needed"
-        in verdict.sentence
-    )
 
 
 def test_few_or_old_or_single_labels_do_not_carry_a_gate(story: Story) -> None:
