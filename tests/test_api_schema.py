@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 import schemathesis
@@ -64,18 +65,28 @@ def test_every_operation_keeps_its_schema(case: Any, headers: dict[str, str]) ->
 
 
 @pytest.mark.long
-@schema.parametrize()
-@settings(max_examples=100, deadline=None, suppress_health_check=UNHURRIED)
-def test_every_operation_keeps_its_schema_at_length(case: Any, headers: dict[str, str]) -> None:
-    case.call_and_validate(headers=headers, checks=CHECKS)
+@pytest.mark.django_db
+def test_a_stranger_gets_nothing() -> None:
+    """Whoever asks is known before what is asked is read: no body is needed to be refused."""
+    client, answered = Client(), {}
+    for operation in (found.ok() for found in schema.get_all_operations()):
+        if not operation.path.startswith(("/api/health", "/api/schema")):
+            path = operation.path.format_map(_values(operation))
+            answered[operation.label] = client.generic(operation.method, path).status_code
+    assert len(answered) > 150
+    assert {label: status for label, status in answered.items() if status != 401} == {}
 
 
-@schema.parametrize()
-@settings(max_examples=1, deadline=None, suppress_health_check=UNHURRIED)
-def test_a_stranger_gets_nothing(case: Any, open_transaction: None) -> None:
-    if case.operation.path.startswith(("/api/health", "/api/schema")):
-        return
-    assert case.call().status_code in {401, 404, 405}
+def _values(operation: Any) -> dict[str, str]:
+    """A value of the right kind for each parameter of the path, so that the route is found."""
+    kinds = {p.name: p.definition.get("schema", {}) for p in operation.path_parameters}
+    return {name: _of_kind(kind) for name, kind in kinds.items()}
+
+
+def _of_kind(kind: dict[str, Any]) -> str:
+    if kind.get("format") == "uuid":
+        return str(UUID(int=0))
+    return "1" if kind.get("type") == "integer" else kind.get("enum", ["a-name"])[0]
 
 
 @pytest.mark.django_db
