@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,23 @@ from alpha.gateway.config import GatewayConfig
 from alpha.gateway.parts import Parts
 from alpha.models import UsageEvent
 from infra.gateway_asgi import gateway_config
+
+
+class _Server(uvicorn.Server):
+    """Ends as soon as it is told to: uvicorn's own looks for it ten times a second."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop, self._told = asyncio.get_running_loop(), asyncio.Event()
+        await super().startup(sockets)
+
+    async def main_loop(self) -> None:
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._told.wait(), 1)
+
+    def leave(self) -> None:
+        self.should_exit = True
+        self._loop.call_soon_threadsafe(self._told.set)
 
 
 class Running:
@@ -36,7 +53,7 @@ class Running:
             interface="asgi3",
         )
         settings.timeout_graceful_shutdown = 1
-        self._server = uvicorn.Server(settings)
+        self._server = _Server(settings)
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     async def _application(self, scope: Any, receive: Any, send: Any) -> None:
@@ -58,7 +75,7 @@ class Running:
         wait_for(lambda: self._server.started, "the gateway is up")
 
     def stop(self) -> None:
-        self._server.should_exit = True
+        self._server.leave()
         self._thread.join(15)
         assert not self._thread.is_alive(), "the gateway did not stop"
 
