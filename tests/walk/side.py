@@ -52,24 +52,23 @@ def make_side(product: Product, upstream_url: str) -> None:
     """Registered, live in two stages, granted in the first, with a suite of its own."""
     folder = product.state / "side"
     folder.mkdir()
-    _register(product, upstream_url, folder)
-    _write(folder / "pipeline.yaml", PIPELINE)
-    product.manage("apply", "-f", str(folder / "pipeline.yaml"), "--by", "release_manager")
-    for stage in ("granted", "ungranted"):
-        asked = ("promotion", "request", CHECKPOINT, f"side/{stage}", "--reason", "To be called.")
-        product.manage(*asked, "--by", "engineer")
-    granted = ("grant", "create", "side/granted", "--partner", "demo-partner")
-    terms = ("--terms", "2026-01", "--accepted-by", "Dana", "--by", "partner_manager")
-    product.manage(*granted, *terms)
-    _import_suite(product, folder)
+    places = (f"side/{stage}" for stage in ("granted", "ungranted"))
+    product.manage_each(
+        _registration(upstream_url, folder),
+        _application(folder),
+        *(_request(place) for place in places),
+        ("grant", "create", "side/granted", "--partner", "demo-partner", "--terms", "2026-01")
+        + ("--accepted-by", "Dana", "--by", "partner_manager"),
+        _import(folder),
+    )
     assert wait_until(lambda: _n_live(product) == 2, timeout_s=LIVE_WITHIN_S), product.said()
 
 
-def _register(product: Product, upstream_url: str, folder: Path) -> None:
-    weights = folder / "weights"
+def _registration(upstream_url: str, folder: Path) -> tuple[str, ...]:
+    weights, document = folder / "weights", folder / "checkpoint.json"
     weights.mkdir()
     _write(weights / "weights.bin", "not many weights")
-    document = {
+    told = {
         "family": "side",
         "size": "nano",
         "name": CHECKPOINT,
@@ -79,11 +78,21 @@ def _register(product: Product, upstream_url: str, folder: Path) -> None:
         "context_window": 2048,
         "deployments": [{"base_url": upstream_url, "upstream_model": NAME}],
     }
-    _write(folder / "checkpoint.json", json.dumps(document))
-    product.manage("checkpoint", "register", str(folder / "checkpoint.json"), "--by", "engineer")
+    _write(document, json.dumps(told))
+    return ("checkpoint", "register", str(document), "--by", "engineer")
 
 
-def _import_suite(product: Product, folder: Path) -> None:
+def _application(folder: Path) -> tuple[str, ...]:
+    _write(folder / "pipeline.yaml", PIPELINE)
+    return ("apply", "-f", str(folder / "pipeline.yaml"), "--by", "release_manager")
+
+
+def _request(place: str) -> tuple[str, ...]:
+    asked = ("promotion", "request", CHECKPOINT, place)
+    return (*asked, "--reason", "To be called.", "--by", "engineer")
+
+
+def _import(folder: Path) -> tuple[str, ...]:
     cases = [
         {
             "id": f"hello-{number:03d}",
@@ -96,8 +105,8 @@ def _import_suite(product: Product, folder: Path) -> None:
     (folder / "suite").mkdir()
     _write(folder / "suite" / "suite.yaml", HEAD)
     _write(folder / "suite" / "cases.jsonl", "".join(json.dumps(case) + "\n" for case in cases))
-    imported = ("suite", "import", "slipway", str(folder / "suite"), "--name", SUITE)
-    product.manage(*imported, "--by", "eval_owner")
+    imported = ("suite", "import", "slipway", str(folder / "suite"))
+    return (*imported, "--name", SUITE, "--by", "eval_owner")
 
 
 def _write(path: Path, text: str) -> None:

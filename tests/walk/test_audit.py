@@ -17,18 +17,15 @@ def test_the_whole_walk_left_an_unbroken_chain(demo: Product) -> None:
     assert 20 < before <= found["n_entries"] <= demo.value(counted)
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
+def test_the_application_may_not_rewrite_history(demo: Product) -> None:
+    refused = psycopg.errors.InsufficientPrivilege
+    for statement in (
         "UPDATE audit_entry SET reason = 'It was somebody else.' WHERE seq = 5",
         "DELETE FROM audit_entry WHERE seq = 5",
         "TRUNCATE audit_entry",
-    ],
-)
-def test_the_application_may_not_rewrite_history(demo: Product, statement: str) -> None:
-    refused = psycopg.errors.InsufficientPrivilege
-    with pytest.raises(refused, match="permission denied for table audit_entry"):
-        demo.sql(statement, role="app")
+    ):
+        with pytest.raises(refused, match="permission denied for table audit_entry"):
+            demo.sql(statement, role="app")
     assert demo.told("audit", "verify")["problem"] is None
 
 

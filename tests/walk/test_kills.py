@@ -29,6 +29,7 @@ def usual_behaviour(side: Upstream) -> None:
     side.behaviour = Behaviour()
 
 
+@pytest.mark.long
 def test_a_killed_worker_costs_neither_a_result_nor_many_calls(
     demo: Product, side: Upstream, times: dict[str, float]
 ) -> None:

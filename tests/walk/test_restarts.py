@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 
+import pytest
+
 from infra.embedded.processes import wait_until
 from tests.alpha.gateway.upstream import Upstream
 from tests.walk.product import Product
@@ -24,15 +26,24 @@ def start_within_s() -> float:
     return IDLE_START_WITHIN_S * max(1 + (n_tests - 1) / n_cores, os.getloadavg()[0] / n_cores)
 
 
-def test_the_second_start_is_quick_keeps_everything_and_plays_nothing_again(
-    demo: Product, side: Upstream, times: dict[str, float]
+@pytest.mark.parametrize(
+    ("signum", "code"),
+    [
+        pytest.param(signal.SIGKILL, -signal.SIGKILL, id="killed"),
+        pytest.param(signal.SIGTERM, 0, id="stopped", marks=pytest.mark.long),
+    ],
+)
+def test_the_next_start_is_quick_keeps_everything_and_plays_nothing_again(
+    demo: Product, side: Upstream, times: dict[str, float], signum: signal.Signals, code: int
 ) -> None:
     kept = ("partner_key", "service_key", "users", "codename")
-    facts, rows = demo.facts, demo.row_counts()
-    assert demo.stop() == 0, demo.said()
-    assert demo.processes() == []
-    times["ready for the second time"] = demo.start()
-    assert times["ready for the second time"] <= start_within_s()
+    facts, rows, before = demo.facts, demo.row_counts(), demo.processes()
+    assert demo.stop(signum) == code, demo.said()
+    assert signum == signal.SIGKILL or demo.processes() == []
+    what = f"ready after {signum.name} to the supervisor"
+    times[what] = demo.start()
+    assert times[what] <= start_within_s()
+    assert [each for each in before if each.is_running()] == []
     assert wait_until(lambda: demo.facts["demo"] != "running", timeout_s=SETTLED_WITHIN_S)
     assert demo.facts["demo"] == "done", demo.said()
     kept_rows = demo.row_counts()
@@ -40,17 +51,5 @@ def test_the_second_start_is_quick_keeps_everything_and_plays_nothing_again(
     assert kept_rows.pop("audit_entry") >= rows.pop("audit_entry")
     assert kept_rows == rows
     assert [demo.facts[name] for name in kept] == [facts[name] for name in kept]
-    with demo.sdk() as client:
-        assert client.chat.completions.create(**chat()).model == CODENAME
-
-
-def test_a_killed_supervisor_leaves_nothing_that_blocks_the_next_start(
-    demo: Product, side: Upstream, times: dict[str, float]
-) -> None:
-    before = demo.processes()
-    assert demo.stop(signal.SIGKILL) == -signal.SIGKILL
-    times["ready after kill -9 of the supervisor"] = demo.start("--no-demo")
-    assert times["ready after kill -9 of the supervisor"] <= start_within_s()
-    assert [each for each in before if each.is_running()] == []
     with demo.sdk() as client:
         assert client.chat.completions.create(**chat()).model == CODENAME
