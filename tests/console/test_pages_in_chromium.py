@@ -7,6 +7,7 @@ from django.urls import reverse
 from playwright.sync_api import Browser
 
 from tests.builders import PASSWORD
+from tests.console.accessibility import violations
 from tests.console.conftest import Site
 from tests.console.visits import pages_of, visiting
 
@@ -24,6 +25,7 @@ def test_every_page_is_whole_at_1280_and_at_390(browser: Browser, site: Site, th
             for width in WIDTHS:
                 visit.page.set_viewport_size({"width": width, "height": 900})
                 problems += [f"at {width}: {problem}" for problem in visit.problems()]
+            problems += violations(visit.page)
             if problems:
                 found[name] = problems
     assert not found

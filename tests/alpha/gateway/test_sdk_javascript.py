@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,47 +10,23 @@ from typing import Any
 
 import pytest
 
-from infra.embedded.paths import PROJECT_DIR
 from releases.models import Release
+from tests import node_packages
 from tests.alpha.builders import Access
 from tests.alpha.gateway.server import Running, wait_for
 from tests.alpha.gateway.test_limits import limit, price
 from tests.alpha.gateway.upstream import Upstream
 
 HERE = Path(__file__).parent / "javascript"
-INSTALL_S = 120
 RUN_S = 60
 
 
 @pytest.fixture(scope="module")
 def installed() -> Path:
-    """A folder with the pinned SDK; skipped without node and npm, unless they are required."""
-    if not (shutil.which("node") and shutil.which("npm")):
-        if os.environ.get("SLIPWAY_REQUIRE_NODE") == "1":
-            pytest.fail("node and npm are required: apt-get install nodejs npm")
-        pytest.skip("needs node and npm: apt-get install nodejs npm")
-    folder = PROJECT_DIR / "build" / "javascript"
-    folder.mkdir(parents=True, exist_ok=True)
-    # Workers of one run install it once.
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        _install(folder)
-    return folder
-
-
-def _install(folder: Path) -> None:
-    pinned = (HERE / "package-lock.json").read_bytes()
-    stamp = folder / ".installed"
-    if not stamp.exists() or stamp.read_bytes() != pinned:
-        for name in ("package.json", "package-lock.json"):
-            shutil.copyfile(HERE / name, folder / name)
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, timeout=INSTALL_S
-        )
-        assert done.returncode == 0, done.stderr
-        stamp.write_bytes(pinned)
+    """A folder with the pinned SDK and the script that calls it."""
+    folder = node_packages.installed(HERE)
     shutil.copyfile(HERE / "check.mjs", folder / "check.mjs")
+    return folder
 
 
 @pytest.fixture
