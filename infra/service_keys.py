@@ -7,13 +7,15 @@ import hmac
 import secrets
 from collections.abc import Iterable
 from datetime import datetime
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 
 from infra import audit, clock
 from infra.actors import Actor, ActorKind
-from infra.errors import InvalidInput, InvalidMove
+from infra.errors import InvalidInput, InvalidMove, NotFound
 from infra.models import ServiceKey
 from infra.roles import Role, Scope
 
@@ -23,6 +25,19 @@ PREFIX = "slk"
 def digest_of(secret: str) -> str:
     """HMAC-SHA256 of a key's secret under the installation's pepper."""
     return hmac.new(settings.KEY_PEPPER.encode(), secret.encode(), hashlib.sha256).hexdigest()
+
+
+def keys() -> QuerySet[ServiceKey]:
+    """All of them, newest first."""
+    return ServiceKey.objects.select_related("created_by").order_by("-created_at")
+
+
+def key_with_id(key_id: UUID) -> ServiceKey:
+    """NotFound when there is none."""
+    found = keys().filter(pk=key_id).first()
+    if found is None:
+        raise NotFound("no_such_key", "There is no such service key.")
+    return found
 
 
 def make_service_key(

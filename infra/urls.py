@@ -42,6 +42,7 @@ urlpatterns = [
     ),
     path("api/notification-choices/", notifications.Choices.as_view(), name="notification-choices"),
     path("api/notification-test/", notifications.TestMail.as_view(), name="notification-test"),
+    path("api/", include("infra.api.service_keys")),
     path("api/", include("releases.api.urls")),
     path("api/", include("alpha.api.urls")),
     path("api/", include("evals.api.urls")),

@@ -127,3 +127,22 @@ class Members(APIView):
         partner = selectors.partner_named(data["partner"])
         partners.join_cohort(actor=actor_of(request), cohort=cohort, partner=partner)
         return Response(CohortOut(selectors.cohort_named(name)).data)
+
+
+class LeaveIn(ReasonIn):
+    partner = serializers.SlugField(max_length=80)
+
+
+class Leave(APIView):
+    """Takes a partner out of the cohort: its grants stop serving it at once."""
+
+    @extend_schema(request=LeaveIn, responses=CohortOut)
+    def post(self, request: Request, name: str) -> Response:
+        data = checked(LeaveIn, request.data)
+        partners.leave_cohort(
+            actor=actor_of(request),
+            cohort=selectors.cohort_named(name),
+            partner=selectors.partner_named(data["partner"]),
+            reason=data["reason"],
+        )
+        return Response(CohortOut(selectors.cohort_named(name)).data)

@@ -38,6 +38,7 @@ urlpatterns = [
     ),
     path("cohorts/", partners.Cohorts.as_view(), name="cohorts"),
     path("cohorts/<slug:name>/members/", partners.Members.as_view(), name="cohort-members"),
+    path("cohorts/<slug:name>/leave/", partners.Leave.as_view(), name="cohort-leave"),
     path("grants/", grants.Grants.as_view(), name="grants"),
     path("grants/<uuid:grant_id>/revoke/", grants.RevokeGrant.as_view(), name="grant-revoke"),
     path("grants/<uuid:grant_id>/terms/", grants.AcceptTerms.as_view(), name="grant-terms"),

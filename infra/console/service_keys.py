@@ -10,10 +10,8 @@ from django.http import HttpResponse
 from infra import clock
 from infra.console.fields import RowWhyForm, day_field, end_of
 from infra.console.pages import Page
-from infra.errors import NotFound
-from infra.models import ServiceKey
 from infra.roles import Role, Scope
-from infra.service_keys import make_service_key, revoke_service_key
+from infra.service_keys import key_with_id, keys, make_service_key, revoke_service_key
 
 
 class NewServiceKey(forms.Form):
@@ -37,7 +35,7 @@ class ServiceKeysPage(Page):
 
     def context(self) -> dict[str, Any]:
         return {
-            "keys": ServiceKey.objects.select_related("created_by").order_by("-created_at"),
+            "keys": keys(),
             "now": clock.now(),
             "may_manage": self.actor.may(Role.RELEASE_MANAGER),
         }
@@ -54,8 +52,6 @@ class ServiceKeysPage(Page):
         return answer
 
     def do_revoke(self, data: dict[str, Any]) -> str:
-        key = ServiceKey.objects.filter(pk=data["id"]).first()
-        if key is None:
-            raise NotFound("no_such_key", "There is no such service key.")
+        key = key_with_id(data["id"])
         revoke_service_key(actor=self.actor, key=key, reason=data["reason"])
         return f"{key} is revoked: its next request is refused."

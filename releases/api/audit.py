@@ -10,7 +10,9 @@ from rest_framework import serializers
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
+from infra import audit
 from infra.api.bodies import checked
 from infra.models import AuditEntry
 from releases.selectors.releases import audit_entries
@@ -71,4 +73,24 @@ class Audit(ListAPIView):
         return super().get(request, *args, **kwargs)
 
 
-urlpatterns = [path("audit/", Audit.as_view(), name="audit")]
+class VerificationOut(serializers.Serializer):
+    """What walking the chain found; `problem` is null for a whole one."""
+
+    n_entries = serializers.IntegerField()
+    head = serializers.CharField()
+    problem = serializers.CharField(allow_null=True)
+    seq = serializers.IntegerField(allow_null=True, help_text="The first entry that is wrong.")
+
+
+class AuditVerification(APIView):
+    """Walks the whole chain and holds its head against the anchor."""
+
+    @extend_schema(responses=VerificationOut)
+    def get(self, request: Request) -> Response:
+        return Response(VerificationOut(audit.verify()).data)
+
+
+urlpatterns = [
+    path("audit/", Audit.as_view(), name="audit"),
+    path("audit/verify/", AuditVerification.as_view(), name="audit-verify"),
+]

@@ -209,7 +209,7 @@ class MoveRelease(APIView):
     def post(self, request: Request, release_id: UUID) -> Response:
         release = selectors.release_with_id(release_id)
         asked = checked(ReasonIn, request.data)
-        moved = type(self).move(actor=actor_of(request), release=release, **asked)
+        moved = self.move(actor=actor_of(request), release=release, **asked)
         return body_of(moved)
 
 

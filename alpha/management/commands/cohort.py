@@ -23,16 +23,22 @@ def join(parser: CommandParser) -> None:
     parser.add_argument("partner")
 
 
+def leave(parser: CommandParser) -> None:
+    """take a partner out of a cohort"""
+    join(parser)
+    parser.add_argument("--reason", required=True)
+
+
 def listing(parser: CommandParser) -> None:
     """all cohorts with their partners"""
 
 
 class Command(SlipwayCommand):
-    help = "Cohorts: create, join, list."
+    help = "Cohorts: create, join, leave, list."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        add_actions(parser, {"create": create, "join": join, "list": listing})
+        add_actions(parser, {"create": create, "join": join, "leave": leave, "list": listing})
 
     def run(self, **options: Any) -> Any:
         return getattr(self, f"run_{options['action']}")(options)
@@ -47,6 +53,15 @@ class Command(SlipwayCommand):
         partner = selectors.partner_named(options["partner"])
         partners.join_cohort(actor=self.actor(options), cohort=cohort, partner=partner)
         self.say(f"{partner} is in {cohort}.")
+        return {"cohort": cohort.name, "partner": partner.name}
+
+    def run_leave(self, options: dict[str, Any]) -> dict[str, str]:
+        cohort = selectors.cohort_named(options["name"])
+        partner = selectors.partner_named(options["partner"])
+        partners.leave_cohort(
+            actor=self.actor(options), cohort=cohort, partner=partner, reason=options["reason"]
+        )
+        self.say(f"{partner} has left {cohort}.")
         return {"cohort": cohort.name, "partner": partner.name}
 
     def run_list(self, options: dict[str, Any]) -> list[dict[str, Any]]:
