@@ -19,6 +19,7 @@ from django.urls import reverse
 from django.views.generic import View
 
 from infra.actors import Actor
+from infra.console import exports
 from infra.errors import DomainError, InvalidInput, NotPermitted, Reason
 from infra.people import actor_of_login
 from infra.sign_ins import is_recent
@@ -90,6 +91,7 @@ class Page(View):
             **admin.site.each_context(self.request),
             "title": self.heading(),
             "crumbs": self.crumbs(),
+            "exports": True,
             "actor": self.actor,
             "forms": {**unbound, **(bound or {})},
             "refused": next(iter(bound or {}), ""),
@@ -99,7 +101,10 @@ class Page(View):
         }
         return render(self.request, self.template_name, context, status=status)
 
-    def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+    def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
+        if exports.is_asked(request):
+            kind, table = request.GET["format"], request.GET.get("table", "")
+            return exports.answer(request, kind, table, lambda: self.shown().content.decode())
         return self.shown()
 
     def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
@@ -157,4 +162,5 @@ def page_of(
     request: HttpRequest, rows: QuerySet[Any] | Sequence[Any], size: int = 50, name: str = "page"
 ) -> PageOfRows:
     """The page of rows that `?page=` (or `name`) asks for; the nearest one when there is none."""
+    size = exports.rows_at_once(request, size)
     return Paginator(rows, size).get_page(request.GET.get(name))

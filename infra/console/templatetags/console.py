@@ -9,11 +9,14 @@ from typing import Any
 from django import template
 from django.conf import settings
 from django.forms import Form
+from django.template import defaultfilters
+from django.template.defaultfilters import stringfilter
 from django.utils.html import format_html
 from django.utils.module_loading import import_string
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 
 from infra import clock
+from infra.console import exports
 
 register = template.Library()
 
@@ -171,6 +174,35 @@ def action(context: template.Context, name: str, label: str, style: str = "main"
     }
 
 
+@register.filter
+@stringfilter
+def truncatechars(value: str, length: int) -> str:
+    """Django's own, but exports get the whole text."""
+    return value if exports.whole.get() else defaultfilters.truncatechars(value, length)
+
+
+@register.tag
+def exportable(parser: template.base.Parser, token: template.base.Token) -> template.Node:
+    """What stands up to `endexportable`, with links to its exports after every table."""
+    content = parser.parse(("endexportable",))
+    parser.delete_first_token()
+    return _Exportable(content)
+
+
+class _Exportable(template.Node):
+    """The content first, for only it tells which tables there are."""
+
+    def __init__(self, nodelist: template.NodeList) -> None:
+        self.nodelist = nodelist
+
+    def render(self, context: template.Context) -> SafeString:
+        html, request = self.nodelist.render(context), context["request"]
+        if not context.get("exports") or exports.is_asked(request):
+            return html
+        # Both the page's content and the links are escaped where they are made.
+        return mark_safe(exports.with_links(html, request))  # noqa: S308
+
+
 @register.inclusion_tag("console/shell_notes.html")
 def shell_notes() -> dict[str, Any]:
     """What every page has to say now, such as that the line is stopped."""
@@ -191,9 +223,11 @@ def pages(
     `name` is the part of the address that counts them; also where on the page they stand, when it
     is not the only list there. Each list of a page then needs a `label` of its own.
     """
-    query = context["request"].GET.copy()
+    request = context["request"]
+    query = request.GET.copy()
     query.pop(name, None)
     before, after = order.split()
     place = "" if name == "page" else f"#{name}"
     words = {"name": name, "label": label, "place": place, "before": before, "after": after}
-    return {"rows": rows, "query": query.urlencode(), **words}
+    asked = exports.is_asked(request)
+    return {"rows": rows, "query": query.urlencode(), "asked": asked, **words}
