@@ -25,6 +25,7 @@ WRITTEN_ONCE = frozenset(
         "ramp_approval",
         "freeze_waiver",
         "promotion_set",
+        "promotion_comment",
         "forecast",
         "forecast_observation",
         "traffic_stay",

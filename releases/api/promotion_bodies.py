@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from releases.models import Answer, Approval, Promotion, Waiver
+from releases.models import Answer, Approval, Promotion, PromotionComment, Waiver
 from releases.registration import NAME_PATTERN
 from releases.selectors import promotions as selectors
 from releases.services.promotions.waivers import LONGEST_SPAN, MIN_REASON
@@ -56,6 +56,26 @@ class WaiverIn(serializers.Serializer):
     gate_id = serializers.CharField(max_length=80)
     reason = serializers.CharField(min_length=MIN_REASON, max_length=4000)
     days = serializers.IntegerField(min_value=1, max_value=LONGEST_SPAN.days, default=7)
+
+
+class PromotionCommentIn(serializers.Serializer):
+    """A remark for whoever decides; it is never changed nor taken back."""
+
+    text = serializers.CharField(max_length=4000)
+
+
+class PromotionCommentOut(serializers.ModelSerializer):
+    """What a person said about a promotion."""
+
+    person = serializers.CharField(source="person.name")
+    state = serializers.ChoiceField(
+        [state.value for state in PromotionState],
+        help_text="Of the promotion when it was said.",
+    )
+
+    class Meta:
+        model = PromotionComment
+        fields = ("id", "person", "text", "state", "commented_at")
 
 
 class GateReasonOut(serializers.Serializer):

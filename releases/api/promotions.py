@@ -17,6 +17,8 @@ from infra.api.authentication import DECIDES, actor_of
 from infra.api.bodies import ReasonIn, checked
 from releases.api.promotion_bodies import (
     AnswerIn,
+    PromotionCommentIn,
+    PromotionCommentOut,
     PromotionDetailOut,
     PromotionIn,
     PromotionOut,
@@ -153,6 +155,27 @@ class ConfirmWaiver(APIView):
         return Response(WaiverOut(selectors.waiver_with_id(waiver.pk)).data)
 
 
+class PromotionComments(ListAPIView):
+    """What people said about a promotion, the oldest first."""
+
+    serializer_class = PromotionCommentOut
+
+    def get_queryset(self) -> Any:
+        promotion = selectors.promotion_with_id(self.kwargs["promotion_id"])
+        return selectors.comments_of(promotion)
+
+    @extend_schema(request=PromotionCommentIn, responses={201: PromotionCommentOut})
+    def post(self, request: Request, promotion_id: UUID) -> Response:
+        """Says something, for good; keys are refused."""
+        asked = checked(PromotionCommentIn, request.data)
+        made = services.comment_on_promotion(
+            actor=actor_of(request),
+            promotion=selectors.promotion_with_id(promotion_id),
+            text=asked["text"],
+        )
+        return Response(PromotionCommentOut(made).data, status=201)
+
+
 class WithdrawPromotion(APIView):
     """Takes a promotion back."""
 
@@ -175,6 +198,7 @@ urlpatterns = [
     path(f"{_ONE}approve/", ApprovePromotion.as_view(), name="promotion-approve"),
     path(f"{_ONE}reject/", RejectPromotion.as_view(), name="promotion-reject"),
     path(f"{_ONE}waive/", WaiveGate.as_view(), name="promotion-waive"),
+    path(f"{_ONE}comments/", PromotionComments.as_view(), name="promotion-comments"),
     path(f"{_ONE}withdraw/", WithdrawPromotion.as_view(), name="promotion-withdraw"),
     path("waivers/<uuid:waiver_id>/confirm/", ConfirmWaiver.as_view(), name="waiver-confirm"),
 ]

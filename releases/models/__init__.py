@@ -11,6 +11,7 @@ from releases.models.promotions import (
     Evaluation,
     GateOutcome,
     Promotion,
+    PromotionComment,
     PromotionSet,
     Waiver,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "PipelineVersion",
     "Price",
     "Promotion",
+    "PromotionComment",
     "PromotionSet",
     "Ramp",
     "RampApproval",

@@ -242,6 +242,29 @@ class Waiver(models.Model):
         return f"{self.gate_id} waived for {self.checkpoint}"
 
 
+class PromotionComment(models.Model):
+    """What a person said about a promotion, for whoever decides it or defends it later."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    promotion = models.ForeignKey(Promotion, on_delete=models.PROTECT, related_name="comments")
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="promotion_comments")
+    text = models.TextField()
+    state = models.CharField(
+        max_length=20,
+        choices=[(s.value, s.value) for s in PromotionState],
+        help_text="Of the promotion when it was said.",
+    )
+    commented_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "promotion_comment"
+        ordering = ["commented_at", "pk"]
+        triggers = immutable("promotion_comment")
+
+    def __str__(self) -> str:
+        return f"{self.person} on {self.promotion}"
+
+
 class DecisionRecord(models.Model):
     """The whole of one decision as one document, hashed; enough to replay it offline."""
 

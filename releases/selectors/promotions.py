@@ -15,7 +15,15 @@ from django.db.models import QuerySet
 from infra import clock
 from infra.errors import NotFound, Reason
 from infra.models import AuditEntry, Person
-from releases.models import Answer, Approval, DecisionRecord, Evaluation, Promotion, Waiver
+from releases.models import (
+    Answer,
+    Approval,
+    DecisionRecord,
+    Evaluation,
+    Promotion,
+    PromotionComment,
+    Waiver,
+)
 from releases.promotions import Decision, GateReason
 from releases.selectors.facts import decisions_of, standings
 from releases.states import OPEN_PROMOTIONS
@@ -64,6 +72,11 @@ def promotion_with_id(promotion_id: UUID | str) -> Promotion:
     if found is None:
         raise NotFound("no_such_promotion", f"There is no promotion {promotion_id}.")
     return found
+
+
+def comments_of(promotion: Promotion) -> QuerySet[PromotionComment]:
+    """What people said about it, the oldest first."""
+    return PromotionComment.objects.filter(promotion=promotion).select_related("person")
 
 
 def waiver_with_id(waiver_id: UUID | str) -> Waiver:

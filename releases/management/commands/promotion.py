@@ -1,4 +1,4 @@
-"""`manage.py promotion request|show|list|approve|reject|answer|waive|confirm|withdraw`."""
+"""`manage.py promotion request|show|list|approve|reject|answer|waive|confirm|comment|withdraw`."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ class Command(SlipwayCommand):
             "answer": _answer,
             "waive": _waive,
             "confirm": _confirm,
+            "comment": _comment,
             "withdraw": _withdraw,
         }
         add_actions(parser, actions)
@@ -109,6 +110,13 @@ class Command(SlipwayCommand):
         services.confirm_waiver(actor=self.actor(options), waiver=waiver)
         self.say(f"{waiver.gate_id} is waived until {waiver.expires_at:%Y-%m-%d %H:%M} UTC.")
         return {"waiver": str(waiver.pk), "gate_id": waiver.gate_id}
+
+    def run_comment(self, options: dict[str, Any]) -> Any:
+        made = services.comment_on_promotion(
+            actor=self.actor(options), promotion=_promotion(options), text=options["text"]
+        )
+        self.say(f"{made.person} {made.commented_at:%Y-%m-%d %H:%M} UTC: {made.text}")
+        return {"comment": str(made.pk), "person": made.person.name, "text": made.text}
 
     def run_withdraw(self, options: dict[str, Any]) -> Any:
         promotion = services.withdraw_promotion(
@@ -219,6 +227,12 @@ def _waive(parser: CommandParser) -> None:
     parser.add_argument("gate", metavar="GATE")
     parser.add_argument("--reason", required=True)
     parser.add_argument("--days", type=int, default=7)
+
+
+def _comment(parser: CommandParser) -> None:
+    """Say something about one promotion, for good"""
+    parser.add_argument("id", metavar="ID")
+    parser.add_argument("text", metavar="TEXT")
 
 
 def _confirm(parser: CommandParser) -> None:

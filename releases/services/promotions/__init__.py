@@ -2,6 +2,7 @@
 
 from releases.services.promotions.advance import advance_promotions
 from releases.services.promotions.answers import answer_gate
+from releases.services.promotions.comments import comment_on_promotion
 from releases.services.promotions.evaluate import evaluate_promotion
 from releases.services.promotions.execute import execute_promotion
 from releases.services.promotions.request import (
@@ -16,6 +17,7 @@ from releases.services.promotions.waivers import confirm_waiver, waive_gate
 __all__ = [
     "advance_promotions",
     "answer_gate",
+    "comment_on_promotion",
     "confirm_waiver",
     "evaluate_promotion",
     "execute_promotion",
