@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from releases.api import (
     audit,
+    changes,
     checkpoints,
     decisions,
     deployments,
@@ -23,6 +24,7 @@ urlpatterns = [
     *deployments.urlpatterns,
     *pipelines.urlpatterns,
     *promotions.urlpatterns,
+    *changes.urlpatterns,
     *releases.urlpatterns,
     *ramps.urlpatterns,
     *audit.urlpatterns,

@@ -14,7 +14,7 @@ from releases.digests import plain_json, sha256_of
 from releases.gates.contract import Evidence, Gate
 from releases.gates.facts import ApprovalRule, BlockFact, Facts, GateFact, VoteFact, WaiverFact
 from releases.promotions import GateReason
-from releases.states import Block, Vote
+from releases.states import Block, Outcome, Vote
 
 FORMAT = "slipway.decision/2"
 READABLE = ("slipway.decision/1", FORMAT)
@@ -171,6 +171,31 @@ def reason_document(reason: GateReason) -> dict[str, Any]:
         "clears_at": reason.clears_at.isoformat() if reason.clears_at else None,
         "inputs": dict(reason.inputs),
     }
+
+
+def recorded_reasons(document: Mapping[str, Any]) -> tuple[GateReason, ...]:
+    """The reasons in their order, as they were recorded and nothing judged anew; NoRecord."""
+    try:
+        return tuple(_reason(row) for row in document["reasons"])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise NoRecord(f"a reason can't be read: {error!r}") from error
+
+
+def _reason(row: Mapping[str, Any]) -> GateReason:
+    return GateReason(
+        gate_id=row["gate_id"],
+        kind=row["kind"],
+        outcome=Outcome(row["outcome"]),
+        code=row["code"],
+        sentence=row["sentence"],
+        human=row.get("human", False),
+        shadow=row.get("shadow", False),
+        observed=row.get("observed"),
+        required=row.get("required"),
+        owner=row.get("owner", ""),
+        clears_at=moment(row["clears_at"]) if row.get("clears_at") else None,
+        inputs=row.get("inputs") or {},
+    )
 
 
 def people_document(facts: Facts) -> dict[str, Any]:
