@@ -48,11 +48,11 @@ def badge(state: object) -> SafeString:
 
 @register.filter
 def moment(value: datetime | None) -> SafeString | str:
-    """A moment in UTC to the minute; the machine-readable one in the element."""
+    """A moment to the minute: in UTC, which the page's script turns into the viewer's zone."""
     if value is None:
         return "–"
     return format_html(
-        '<time datetime="{}">{} UTC</time>',
+        '<time datetime="{}" data-moment>{} UTC</time>',
         value.isoformat(timespec="seconds"),
         value.strftime("%Y-%m-%d %H:%M"),
     )

@@ -1,7 +1,7 @@
 "use strict";
 
-// Keys of a page: what is marked `data-key="x"` is pressed, followed or opened by that key; j and k
-// walk the rows marked `data-row`. Nothing is taken while somebody writes, and a box turns it off.
+// Keys of a page: what is marked `data-key="x"` is pressed, followed or opened by that key; where
+// rows are marked `data-row`, j and k walk them. Nothing is taken while somebody writes, and a box turns it off.
 (() => {
   const OFF = "slipwayKeysOff";
   const rows = () => [...document.querySelectorAll("[data-row]")];
@@ -50,7 +50,8 @@
     if (event.ctrlKey || event.metaKey || event.altKey || writes(event.target) || isOff()) {
       return;
     }
-    if (event.key === "j" || event.key === "k") {
+    const walks = (event.key === "j" || event.key === "k") && rows().length > 0;
+    if (walks) {
       walk(event.key === "j" ? 1 : -1);
     } else if (!onRow(event.key)) {
       const found = [...document.querySelectorAll("[data-key]")];

@@ -92,18 +92,27 @@ document.addEventListener("alpine:init", () => {
   }
 });
 
-// A button that copies: `data-copy` holds the text, or `data-copy-from` the id of what holds it.
+// A button that copies: `data-copy` holds the text, `data-copy-from` the id of what holds it, or
+// `data-copy-address` an address relative to the page's.
 document.addEventListener("click", async (event) => {
-  const button = event.target.closest("[data-copy], [data-copy-from]");
+  const button = event.target.closest("[data-copy], [data-copy-from], [data-copy-address]");
   if (!button) {
     return;
   }
-  const source = button.dataset.copyFrom && document.getElementById(button.dataset.copyFrom);
-  await navigator.clipboard.writeText(source ? source.textContent.trim() : button.dataset.copy);
+  await navigator.clipboard.writeText(copied(button));
   const before = button.textContent;
   button.textContent = "Copied";
   window.setTimeout(() => (button.textContent = before), 1500);
 });
+
+function copied(button) {
+  const { copy, copyFrom, copyAddress } = button.dataset;
+  if (copyAddress !== undefined) {
+    return new URL(copyAddress, window.location.href).href;
+  }
+  const source = copyFrom && document.getElementById(copyFrom);
+  return source ? source.textContent.trim() : copy;
+}
 
 // A select marked `data-go` sends its form as soon as another option is chosen.
 document.addEventListener("change", (event) => {
@@ -112,7 +121,8 @@ document.addEventListener("change", (event) => {
   }
 });
 
-// Moments are written in UTC by the server; hovering shows the same moment in the viewer's zone.
+// Moments are written in UTC by the server. The page shows them in the viewer's zone, and the exact
+// moment in UTC on hover.
 document.addEventListener("DOMContentLoaded", () => {
   localTimes(document);
   document.querySelectorAll("[data-live]").forEach(follow);
@@ -121,8 +131,25 @@ document.addEventListener("DOMContentLoaded", () => {
 function localTimes(root) {
   root.querySelectorAll("time[datetime]").forEach((element) => {
     const moment = new Date(element.dateTime);
-    element.title = `${moment.toLocaleString()} here · ${element.dateTime}`;
+    if (Number.isNaN(moment.getTime())) {
+      return;
+    }
+    const here = inZone(moment);
+    element.title = `${moment.toISOString().replace("T", " ").slice(0, 19)} UTC · ${here} here`;
+    if (element.hasAttribute("data-moment")) {
+      element.textContent = here;
+    }
   });
+}
+
+// 2026-11-24 14:05 GMT+1, in the zone of the viewer's browser.
+function inZone(moment) {
+  const parts = new Intl.DateTimeFormat("en-GB", {
+    year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit",
+    hourCycle: "h23", timeZoneName: "short",
+  }).formatToParts(moment);
+  const of = Object.fromEntries(parts.map((part) => [part.type, part.value]));
+  return `${of.year}-${of.month}-${of.day} ${of.hour}:${of.minute} ${of.timeZoneName}`;
 }
 
 // A part marked `data-live="SECONDS"` is fetched again until the server stops marking it.
