@@ -1,4 +1,4 @@
-"""Comparisons: two checkpoints on one suite, component by component."""
+"""Picks two checkpoints and a suite to compare."""
 
 from __future__ import annotations
 
@@ -8,23 +8,15 @@ from django.db.models import QuerySet
 from django.http import HttpResponseRedirect
 from django.urls import reverse
 
-from evals.console.forest import forest_of
 from evals.console.forms import CompareForm
-from evals.models import Comparison, Run, Suite
+from evals.models import Run, Suite
 from evals.selectors import comparisons as reads
 from evals.selectors import runs
-from evals.selectors.flipped import moved_cases
-from evals.selectors.judged_comparisons import shown
-from evals.selectors.tries import tries_of
-from evals.selectors.uncompared import partial_sentences, uncompared
 from evals.services.comparisons import compare
 from evals.states import RunState
-from infra import clock
-from infra.console.pages import Crumbs, Page, page_of
-from infra.errors import InvalidInput, NotFound
+from infra.console.pages import Page, page_of
+from infra.errors import InvalidInput
 from releases.models import Checkpoint
-
-SHOWN_A_WAY = 10
 
 
 class ComparePage(Page):
@@ -86,48 +78,3 @@ def _partial(suite: Suite, checkpoint: Checkpoint) -> QuerySet[Run]:
     """Completed runs that ended before their last case: what they skipped is missing."""
     found = runs.runs(state=RunState.COMPLETED.value).filter(version__suite=suite)
     return found.filter(checkpoint=checkpoint)
-
-
-class ComparisonPage(Page):
-    """The component tree as a forest plot, and the cases that flipped."""
-
-    template_name = "evals/comparison.html"
-    comparison: Comparison
-
-    def load(self, **kwargs: Any) -> None:
-        self.comparison = reads.comparison_with_id(kwargs["comparison_id"])
-
-    def heading(self) -> str:
-        ours, theirs = self.comparison.candidate, self.comparison.baseline
-        return f"{ours.checkpoint.name} against {theirs.checkpoint.name}"
-
-    def crumbs(self) -> Crumbs:
-        return [("Compare", reverse("console-compare")), (self.heading(), "")]
-
-    def context(self) -> dict[str, Any]:
-        found = self.comparison
-        suite = found.candidate.version.suite.name
-        seen = shown(found, clock.now())
-        nodes = {node["node"]: node for node in seen.nodes}
-        node = self.request.GET.get("node", "")
-        if node not in nodes:
-            raise NotFound("no_such_node", f"This comparison has no component {node!r}.")
-        pairs = reads.pairs_of(found, node)
-        return {
-            "comparison": found,
-            "suite": suite,
-            "forest": forest_of(seen.nodes, found.margin, suite),
-            "judges": seen.judges,
-            "judge_problem": seen.problem,
-            "node": node,
-            "node_label": node or f"{suite}, whole suite",
-            "moved": [
-                (way, page_of(self.request, rows, SHOWN_A_WAY, way.value))
-                for way, rows in moved_cases(found, pairs, node).items()
-            ],
-            "tries": tries_of(found, seen.nodes),
-            "uncompared": uncompared(found, pairs, node),
-            "partial": partial_sentences(found),
-            "level": f"{100 * found.confidence:.6g}",
-            "root": nodes[""],
-        }

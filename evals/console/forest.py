@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any
 
 from evals import components
@@ -13,6 +14,23 @@ from releases.statistics.verdicts import PASSING, Verdict
 _PAD = 0.06
 _STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0)
 _MOST_TICKS = 7
+
+
+class Order(StrEnum):
+    """In which order components stand."""
+
+    TREE = "tree"
+    WORST = "worst"
+    """The largest loss first; what has no number last."""
+
+
+class Only(StrEnum):
+    """Which components are shown."""
+
+    ALL = "all"
+    WORSE = "worse"
+    BETTER = "better"
+    UNSETTLED = "unsettled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +84,35 @@ def forest_of(nodes: Sequence[Mapping[str, Any]], margin: float, suite: str) -> 
             Tick(x=place(at), label=f"{100 * at:+.0f}" if at else "0") for at in _ticks(least, most)
         ],
     )
+
+
+_TONES = {Only.WORSE: "bad", Only.BETTER: "good", Only.UNSETTLED: "dim"}
+
+
+def counted(forest: Forest) -> dict[Only, int]:
+    """How many components of each kind there are, the whole suite left out."""
+    tones = [line.tone for line in forest.lines if line.node["node"] != components.ROOT]
+    found = {only: tones.count(tone) for only, tone in _TONES.items()}
+    return {Only.ALL: len(tones), **found}
+
+
+def arranged(forest: Forest, order: Order, only: Only, within: str = components.ROOT) -> Forest:
+    """The lines at or below `within`, of that kind, in that order; on the same scale as before.
+
+    The whole suite stays first where nothing else narrows the list.
+    """
+    lines = [line for line in forest.lines if components.is_within(line.node["node"], within)]
+    if only is not Only.ALL:
+        lines = [line for line in lines if line.tone == _TONES[only]]
+    if order is Order.WORST:
+        lines = [replace(line, depth=0) for line in sorted(lines, key=_by_loss)]
+    return replace(forest, lines=lines)
+
+
+def _by_loss(line: Line) -> tuple[bool, bool, float]:
+    delta = _finite(line.node["delta"])
+    is_root = line.node["node"] == components.ROOT
+    return not is_root, delta is None, 0.0 if delta is None else delta
 
 
 def _line(node: Mapping[str, Any], suite: str, place: Any) -> Line:

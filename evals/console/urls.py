@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from evals.console.compare import ComparePage, ComparisonPage
+from evals.console.compare import ComparePage
+from evals.console.comparison import ComparisonPage
 from evals.console.feedback import FeedbackItemPage
 from evals.console.finding_cases import FindingCasesPage
 from evals.console.frontier import FrontierPage

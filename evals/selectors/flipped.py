@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -13,6 +13,16 @@ from evals.outputs import Output
 from evals.selectors import scores
 from evals.selectors.comparisons import PairedRuns, mean
 from evals.states import SCORED
+from infra.errors import NotFound
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """What the graders said of one component of an answer."""
+
+    label: str
+    score: float | None
+    explanation: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +34,10 @@ class Side:
     state: str
     explanation: str
     output: Output | None
+    shares: Sequence[Share] = ()
+    """Of the answer that is shown, by component."""
+    repeats: Sequence[float] = ()
+    """The score of each repeat at the node; the first one's answer is shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +49,7 @@ class FlippedCase:
     target: Any
     candidate: Side
     baseline: Side
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def delta(self) -> float:
@@ -57,6 +72,8 @@ class Moved:
     comparison: Comparison
     node: str
     case_ids: Sequence[str]
+    deltas: Sequence[float]
+    """By how much each moved, candidate less baseline."""
 
     def __len__(self) -> int:
         return len(self.case_ids)
@@ -82,9 +99,23 @@ def moved_cases(comparison: Comparison, pairs: PairedRuns, node: str = "") -> di
     def ordered(sign: float) -> Moved:
         moves = np.flatnonzero(sign * deltas > 0).tolist()
         first = sorted(moves, key=lambda at: (-sign * deltas[at], names[at]))
-        return Moved(comparison=comparison, node=node, case_ids=[names[at] for at in first])
+        return Moved(
+            comparison=comparison,
+            node=node,
+            case_ids=[names[at] for at in first],
+            deltas=[float(deltas[at]) for at in first],
+        )
 
     return {Way.LOST: ordered(-1.0), Way.GAINED: ordered(1.0)}
+
+
+def side_by_side(comparison: Comparison, node: str, case_id: str) -> FlippedCase:
+    """That case, whether it moved or not; NotFound when one arm has no score for it."""
+    try:
+        return _side_by_side(comparison, node, [case_id])[case_id]
+    except KeyError as error:
+        message = f"Case {case_id!r} was not compared: no case of that id has both scores."
+        raise NotFound("no_such_case", message) from error
 
 
 def _side_by_side(
@@ -98,6 +129,7 @@ def _side_by_side(
             case_id=case.case_id,
             input=case.input,
             target=case.target,
+            metadata=case.metadata,
             candidate=ours[case.case_id],
             baseline=theirs[case.case_id],
         )
@@ -125,7 +157,18 @@ def _side(results: Sequence[Result], node: str) -> Side:
         state=first.state,
         explanation=_explanation(first, node),
         output=outputs.unpack(first.output),
+        shares=_shares(first, node),
+        repeats=at_node,
     )
+
+
+def _shares(result: Result, node: str) -> list[Share]:
+    """The labels at or below the node, by name."""
+    return [
+        Share(label=label, score=share.get("score"), explanation=str(share.get("explanation", "")))
+        for label, share in sorted(result.components.items())
+        if components.is_within(label, node)
+    ]
 
 
 def _explanation(result: Result, node: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from evals.console.forest import forest_of
+from evals.console.forest import Only, Order, arranged, counted, forest_of
 
 
 def node(name: str, delta: Any, lo: Any, hi: Any, verdict: str = "inconclusive") -> dict[str, Any]:
@@ -58,3 +58,38 @@ def test_ticks_are_few_and_zero_is_one_of_them() -> None:
         ticks = forest_of([node("", 0.0, -reach, reach)], 0.0, "s").ticks
         assert 1 <= len(ticks) <= 9
         assert "0" in [tick.label for tick in ticks]
+
+
+TREE = [
+    node("", -0.05, -0.1, 0.0, "worse"),
+    node("sql", 0.0, -0.1, 0.1),
+    node("sql.columns", -0.2, -0.3, -0.1, "regression"),
+    node("sql.table", 0.2, 0.1, 0.3, "better"),
+    node("tone", None, None, None, "insufficient"),
+]
+
+
+@pytest.mark.parametrize(
+    ("order", "only", "within", "expected"),
+    [
+        ("tree", "all", "", ["", "sql", "sql.columns", "sql.table", "tone"]),
+        ("worst", "all", "", ["", "sql.columns", "sql", "sql.table", "tone"]),
+        ("tree", "worse", "", ["", "sql.columns"]),
+        ("tree", "better", "", ["sql.table"]),
+        ("worst", "unsettled", "", ["sql", "tone"]),
+        ("worst", "all", "sql", ["sql.columns", "sql", "sql.table"]),
+        ("tree", "better", "tone", []),
+    ],
+)
+def test_components_are_narrowed_and_put_in_order(
+    order: str, only: str, within: str, expected: list[str]
+) -> None:
+    plot = forest_of(TREE, 0.05, "s")
+    shown = arranged(plot, Order(order), Only(only), within)
+    assert [line.node["node"] for line in shown.lines] == expected
+    assert (shown.zero, shown.margin, shown.ticks) == (plot.zero, plot.margin, plot.ticks)
+
+
+def test_components_are_counted_without_the_whole_suite() -> None:
+    found = counted(forest_of(TREE, 0.05, "s"))
+    assert found == {Only.ALL: 4, Only.WORSE: 1, Only.BETTER: 1, Only.UNSETTLED: 2}
