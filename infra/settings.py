@@ -459,6 +459,7 @@ CHECKPOINT_SECTIONS = [
     "evals.console.sections.runs_of_checkpoint",
     "alpha.console.sections.served_to",
 ]
+PROMOTION_SECTIONS = ["evals.console.sections.scores_of_both"]
 STAGE_SECTIONS = ["alpha.console.sections.who_may_call"]
 
 # Models that graders may ask, beside deployed checkpoints.

@@ -1,9 +1,12 @@
-"""What `evals` brings to a checkpoint's page."""
+"""What `evals` brings to the pages of checkpoints and promotions."""
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from evals.models import Metric
 from evals.selectors import runs as reads
+from evals.selectors.both_measured import measured_both
 from evals.services.runs import STARTERS
 from infra.actors import Actor
 from infra.console.sections import Section
@@ -24,5 +27,18 @@ def runs_of_checkpoint(*, checkpoint: Checkpoint, actor: Actor) -> Section:
             "rows": _with_score(list(reads.runs(checkpoint=checkpoint.name)[:12])),
             "checkpoint": checkpoint,
             "may_start": actor.may(*STARTERS),
+        },
+    )
+
+
+def scores_of_both(*, incoming: Checkpoint, current: Checkpoint | None, until: datetime) -> Section:
+    """Both checkpoints' scores, cost and latency by suite, with their difference."""
+    return Section(
+        title="Scores, cost and latency",
+        template="evals/section_promotion.html",
+        content={
+            "rows": measured_both(incoming, current, until),
+            "incoming": incoming,
+            "current": current,
         },
     )

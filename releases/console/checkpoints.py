@@ -21,6 +21,7 @@ from releases.selectors import checkpoints as reads
 from releases.selectors import releases as release_reads
 from releases.selectors.blocks import holds_in_force
 from releases.selectors.controls import rejection_of
+from releases.selectors.forecasts import forecasts
 from releases.selectors.promotions import promotions
 from releases.services import holds, rejections
 from releases.services.promotions import request_promotion, request_set
@@ -85,8 +86,8 @@ class CheckpointPage(Page):
         checkpoint = self.checkpoint
         return {
             "checkpoint": checkpoint,
-            "ancestors": queries.ancestors(checkpoint),
-            "children": checkpoint.children.order_by("-registered_at")[:20],
+            "lineage": queries.lineage_of(checkpoint),
+            "forecasts": forecasts().filter(promotion__checkpoint=checkpoint)[:20],
             "deployments": checkpoint.deployments.all(),
             "prices": checkpoint.prices.all()[:5],
             "releases": release_reads.releases().filter(checkpoint=checkpoint)[:50],

@@ -91,6 +91,12 @@ class NoteForm(forms.Form):
     note = text_field("What was looked at", rows=2, max_length=2000)
 
 
+class CommentForm(forms.Form):
+    """A remark that is kept for good."""
+
+    text = text_field("Comment", rows=2, max_length=4000)
+
+
 class VoteForm(forms.Form):
     """A vote on the evidence that the page showed."""
 

@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
-from urllib.parse import urlencode
-from uuid import UUID
 
+from django.conf import settings
 from django.urls import reverse
 
 from infra import clock
 from infra.console.fields import NoForm, WhyForm
 from infra.console.pages import Crumbs, Page
+from infra.console.sections import Sections, sections_of
 from infra.roles import Role
 from releases.console.forms import (
     AnswerForm,
+    CommentForm,
     FreezeWaiverForm,
     NoteForm,
     RowForm,
     VoteForm,
     WaiveForm,
 )
+from releases.console.gate_lines import GateLine
 from releases.gates.terms import approval_rule
-from releases.models import GateOutcome, Promotion, Release
-from releases.promotions import NEVER_WAIVED, GateReason
-from releases.ramps import WHOLE, first_share
-from releases.replay.method_inputs import LIVE_KINDS
+from releases.models import Promotion, Release
+from releases.promotions import APPROVALS, NEVER_WAIVED, Decision
+from releases.ramps import WHOLE
 from releases.selectors import controls
 from releases.selectors import promotions as reads
+from releases.selectors.changes import Changes, changes_of
+from releases.selectors.decided import SeenDecision, as_decided, record_of, seen_decision
+from releases.selectors.effects import effect_of
 from releases.selectors.forecasts import doubted_gates, forecasts_of
 from releases.selectors.freezes import freeze_with_id, freezes_on
 from releases.selectors.ramps import RampView, ramp_views
@@ -36,61 +40,7 @@ from releases.services import freezes, holds
 from releases.services import promotions as services
 from releases.services.follow_ups import complete_follow_up
 from releases.services.promotions.votes import vote_refusals
-from releases.states import ADMITTING, OPEN_PROMOTIONS, Arm, Outcome, PromotionState, Vote
-
-_CLEARS = {
-    Outcome.FAIL: "Waiting does not clear it: it takes another checkpoint, or a waiver.",
-    Outcome.INCONCLUSIVE: "More evidence clears it.",
-    Outcome.ERROR: "The gate itself failed: repair what the sentence names, then evaluate again.",
-    Outcome.STALE: "An input changed: evaluate again.",
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateLine:
-    """A gate as the checklist shows it."""
-
-    reason: GateReason
-    row: GateOutcome | None
-    may_waive: bool
-    may_answer: bool
-    doubt: str = ""
-    """Why forecasts from this kind of evidence deserve care; it changes no outcome."""
-
-    @property
-    def clears(self) -> str:
-        """What would clear it; empty when nothing has to."""
-        if self.reason.outcome in ADMITTING:
-            return ""
-        if self.reason.human:
-            return f"An answer of {self.reason.owner} clears it." if self.reason.owner else ""
-        return _CLEARS[self.reason.outcome]
-
-    @property
-    def evidence_url(self) -> str:
-        """The page with the numbers; an address outside this product is never made a link."""
-        if self.row is None:
-            return ""
-        if self.row.evidence_url.startswith("/") and not self.row.evidence_url.startswith("//"):
-            return self.row.evidence_url
-        run_id = self.row.evidence.get("run_id") if isinstance(self.row.evidence, dict) else None
-        try:
-            return reverse("console-run", args=[UUID(str(run_id))]) if run_id else ""
-        except ValueError:
-            return ""
-
-    @property
-    def inputs(self) -> list[tuple[str, str]]:
-        """What the statistics' input of each number is about, and where it is downloaded."""
-        evidence = self.row.evidence if self.row is not None else None
-        if self.row is None or not isinstance(evidence, dict):
-            return []
-        address = reverse("gate-input", args=[self.row.pk])
-        nodes = evidence.get("nodes")
-        if isinstance(nodes, dict) and ("run_id" in evidence or "comparison_id" in evidence):
-            return [(n or "whole suite", f"{address}?{urlencode({'name': n})}") for n in nodes]
-        has_interval = self.row.kind in LIVE_KINDS and evidence.get("interval")
-        return [("interval", address)] if has_interval else []
+from releases.states import OPEN_PROMOTIONS, PromotionState, Vote
 
 
 class PromotionPage(Page):
@@ -108,6 +58,7 @@ class PromotionPage(Page):
         "evaluate": NoForm,
         "waive_freeze": FreezeWaiverForm,
         "follow_up": NoteForm,
+        "comment": CommentForm,
     }
     decisions = frozenset(
         {"approve", "reject", "answer", "waive", "confirm", "waive_freeze", "follow_up"}
@@ -124,32 +75,68 @@ class PromotionPage(Page):
         return [("Promotions", reverse("console-promotions")), (self.heading(), "")]
 
     def context(self) -> dict[str, Any]:
-        detail = reads.promotion_detail(self.promotion)
-        is_open = PromotionState(self.promotion.state) in OPEN_PROMOTIONS
+        promotion, now = self.promotion, clock.now()
+        detail = reads.promotion_detail(promotion)
+        seen = self._seen
+        if seen is not None:
+            detail = as_decided(detail, seen)
+        changes = changes_of(promotion, now)
+        rule, lines = approval_rule(promotion.policy), self.lines(detail)
         return {
             "detail": detail,
-            "promotion": self.promotion,
-            "lines": self.lines(detail),
-            "is_open": is_open,
-            "rule": approval_rule(self.promotion.policy),
-            "vote_refusals": vote_refusals(self.actor, self.promotion) if is_open else [],
-            "in_voting_group": self.actor.roles & approval_rule(self.promotion.policy).voters,
-            "releases": Release.objects.filter(promotion=self.promotion).select_related("stage"),
-            "incumbent": self._incumbent(),
-            "first_share": first_share(self.promotion.policy),
+            "promotion": promotion,
+            "seen": seen,
+            "lines": lines,
+            "n_counted": sum(not line.reason.shadow for line in lines),
+            "n_clear": sum(line.reason.admits and not line.reason.shadow for line in lines),
+            "completes": _is_one_vote_short(detail.decision),
+            "is_mine": self._is_mine(detail.decision),
+            "is_open": self._is_open,
+            "rule": rule,
+            "vote_refusals": vote_refusals(self.actor, promotion) if self._is_open else [],
+            "in_voting_group": self.actor.roles & rule.voters,
+            "releases": Release.objects.filter(promotion=promotion).select_related("stage"),
+            "changes": changes,
+            "sections": self._sections(changes),
+            "effect": effect_of(promotion, now) if self._is_open else None,
             "ramp": self._ramp(),
-            "forecasts": list(forecasts_of(self.promotion)),
+            "forecasts": list(forecasts_of(promotion)),
             **self._controls(),
         }
 
+    def _is_mine(self, decision: Decision) -> bool:
+        """Whether the first thing in the way waits for this person's answer."""
+        first = next(iter(decision.unmet), None)
+        return first is not None and first.human and is_asked(self.actor, first)
+
+    @property
+    def _is_open(self) -> bool:
+        return PromotionState(self.promotion.state) in OPEN_PROMOTIONS
+
+    @cached_property
+    def _seen(self) -> SeenDecision | None:
+        """The decision that is shown: the one asked for, or the newest; `?now` shows today's."""
+        if "now" in self.request.GET:
+            return None
+        record = record_of(self.promotion, self.request.GET.get("decision", ""))
+        return seen_decision(record) if record is not None else None
+
+    def _sections(self, changes: Changes) -> Sections:
+        """What other apps know of both checkpoints, as of the decision once there is one."""
+        return sections_of(
+            settings.PROMOTION_SECTIONS,
+            incoming=changes.incoming,
+            current=changes.current,
+            until=self.promotion.decided_at or clock.now(),
+        )
+
     def lines(self, detail: reads.PromotionDetail) -> list[GateLine]:
         """The checklist's gates, in their order."""
-        is_open = PromotionState(detail.promotion.state) in OPEN_PROMOTIONS
         rows = {}
         if detail.evaluation is not None:
             rows = {row.gate_id: row for row in detail.evaluation.outcomes.all()}
-        may_waive = is_open and self.actor.may(Role.RELEASE_MANAGER)
-        doubted = doubted_gates()
+        may_waive = self._is_open and self.actor.may(Role.RELEASE_MANAGER)
+        doubted = doubted_gates() if self._seen is None else {}
         return [
             GateLine(
                 reason=reason,
@@ -158,7 +145,7 @@ class PromotionPage(Page):
                 and not reason.admits
                 and reason.gate_id in rows
                 and reason.kind not in NEVER_WAIVED,
-                may_answer=is_open and reason.human and is_asked(self.actor, reason),
+                may_answer=self._is_open and reason.human and is_asked(self.actor, reason),
                 doubt=doubted.get(reason.kind, ""),
             )
             for reason in detail.decision.gates
@@ -176,14 +163,6 @@ class PromotionPage(Page):
             "now": now,
             "may_brake": self.actor.may(Role.RELEASE_MANAGER),
         }
-
-    def _incumbent(self) -> Release | None:
-        """What a promotion would replace, or serve beside."""
-        current = Release.objects.filter(
-            stage=self.promotion.stage_id, ended_at=None, arm=Arm.INCUMBENT.value
-        )
-        size = self.promotion.checkpoint.size
-        return current.filter(size=size).select_related("checkpoint").first()
 
     def _ramp(self) -> RampView | None:
         """How far its release has come, while it is on its way up."""
@@ -253,6 +232,15 @@ class PromotionPage(Page):
         complete_follow_up(actor=self.actor, follow_up=row, note=data["note"])
         return "The follow-up is done."
 
+    def do_comment(self, data: dict[str, Any]) -> str:
+        services.comment_on_promotion(actor=self.actor, promotion=self.promotion, text=data["text"])
+        return "Your comment stands in the timeline."
+
     def do_evaluate(self, data: dict[str, Any]) -> str:
         services.evaluate_promotion(actor=self.actor, promotion=self.promotion)
         return "Every gate was judged again on the newest evidence."
+
+
+def _is_one_vote_short(decision: Decision) -> bool:
+    """Whether nothing but one approval stands in the way."""
+    return decision.approvals_needed == 1 and all(r.kind == APPROVALS for r in decision.unmet)

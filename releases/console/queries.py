@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from infra import clock
+from releases.console.lineage import Drawing, drawn
 from releases.models import Checkpoint, Release, Stage
 from releases.selectors.board import ramp_among
+from releases.selectors.family_tree import tree_around
 from releases.selectors.ramps import RampView, ramp_views
 from releases.services.releases import would_return
 
@@ -50,11 +53,13 @@ def current_by_size(stage: Stage) -> list[Current]:
     ]
 
 
-def ancestors(checkpoint: Checkpoint) -> list[Checkpoint]:
-    """The checkpoints it was made from, nearest first; at most 20 steps back."""
-    found: list[Checkpoint] = []
-    parent = checkpoint.parent
-    while parent is not None and len(found) < 20:
-        found.append(parent)
-        parent = parent.parent
-    return found
+def lineage_of(checkpoint: Checkpoint) -> Drawing:
+    """The graph of what it was made from and what was made from it, with where each is live."""
+    tree = tree_around(checkpoint)
+    live: dict[UUID, list[str]] = defaultdict(list)
+    rows = Release.objects.filter(checkpoint__in=tree.nodes, ended_at=None)
+    for checkpoint_id, stage in rows.order_by("stage__position").values_list(
+        "checkpoint_id", "stage__name"
+    ):
+        live[checkpoint_id].append(stage)
+    return drawn(tree, checkpoint.pk, live)
