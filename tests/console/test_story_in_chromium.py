@@ -115,6 +115,17 @@ def test_comparing_two_checkpoints_shows_what_got_worse(browser: Browser, site: 
         page.fill("#compare-margin", "2")
         submit(page, "button:has-text('Compare')")
         assert "the margin, 2 points worse" in page.inner_text(".sw-legend")
+        page.click("text=The same in words")
         assert "echo.first" in page.inner_text(".sw-sentences")
         assert "got worse" in page.inner_text("#flipped")
+        submit(page, "a:text-is('got worse')")
+        first = page.inner_text("#case-name")
+        for key in ("j", "k"):
+            with page.expect_navigation():
+                page.keyboard.press(key)
+            assert (page.inner_text("#case-name") == first) == (key == "k")
+        assert page.locator("#case del").count() and page.locator("#case ins").count()
+        assert f"case={first}" in page.url and "way=lost" in page.url
+        submit(page, "a:text-is('largest loss first')")
+        assert f"case={first}" in page.url and "sort=worst" in page.url
         assert not visit.problems()
