@@ -80,7 +80,7 @@ class Parts:
     async def open(self) -> None:
         """Ready for calls; without PostgreSQL or Valkey too, which are then waited for."""
         self.journal.open()
-        await self.upstreams.open()
+        self.upstreams.open()
         await self.pool.open(wait=False)
         self.limits.open()
         self.shipper.start()

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from typing import Any
 
-import aiohttp
 import orjson
-from aiohttp.payload import BytesPayload
 
 from alpha.gateway.config import GatewayConfig
 from alpha.gateway.errors import Failure, UpstreamFailed
+from alpha.gateway.exchange import Disconnected, Response, TooLong
+from alpha.gateway.pool import ConnectTimeout, Pool, Target, target_of
 from alpha.routing import DeploymentEntry
 
 CONTEXT_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error"})
@@ -30,30 +31,27 @@ class Upstreams:
 
     def __init__(self, config: GatewayConfig) -> None:
         self._config = config
-        self._session: aiohttp.ClientSession | None = None
-
-    async def open(self) -> None:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, keepalive_timeout=30),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(
-                total=self._config.whole_call_s,
-                sock_connect=self._config.connect_s,
-                sock_read=self._config.silence_s,
-            ),
-            headers={"user-agent": "slipway", "accept-encoding": "identity"},
-            trust_env=False,
-            read_bufsize=2**18,
+        self.pool = Pool(
+            connect_s=config.connect_s,
+            silence_s=config.silence_s,
+            whole_call_s=config.whole_call_s,
         )
 
+    def open(self) -> None:
+        self.pool.open()
+
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        await self.pool.close()
 
     async def complete(self, to: DeploymentEntry, path: str, body: Mapping[str, Any]) -> Any:
         """The upstream's JSON reply; UpstreamFailed."""
-        async with self._answered(to, path, body) as response:
+        response = await self._post(to, path, body)
+        try:
+            if response.status != 200:
+                raise await self._refused(response, path)
             raw = await self._read(response, self._config.reply_limit_bytes)
+        finally:
+            response.close()
         try:
             return orjson.loads(raw)
         except orjson.JSONDecodeError:
@@ -67,50 +65,29 @@ class Upstreams:
 
         Leaving the block early closes the connection, which tells the upstream to stop.
         """
-        async with self._answered(to, path, body) as response:
-            if "text/event-stream" not in response.headers.get("content-type", ""):
-                raise UpstreamFailed(Failure.MALFORMED, "the reply is no event stream")
-            yield self._payloads(response)
-
-    @asynccontextmanager
-    async def _answered(
-        self, to: DeploymentEntry, path: str, body: Mapping[str, Any]
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        response = await self._post(to, path, orjson.dumps(body))
+        response = await self._post(to, path, body)
         try:
             if response.status != 200:
                 raise await self._refused(response, path)
-            yield response
+            if "text/event-stream" not in response.header(b"content-type"):
+                raise UpstreamFailed(Failure.MALFORMED, "the reply is no event stream")
+            yield self._payloads(response)
         finally:
-            # A response that was read whole has given its connection back already.
             response.close()
 
-    async def _post(self, to: DeploymentEntry, path: str, body: bytes) -> aiohttp.ClientResponse:
-        if self._session is None:
-            raise RuntimeError("the client of the upstreams is not open")
-        headers = {"content-type": "application/json"}
-        if to.secret:
-            headers["authorization"] = f"Bearer {to.secret}"
-        url = f"{to.base_url.rstrip('/')}/{path}"
-        for attempt in (1, 2):
-            try:
-                return await self._session.post(
-                    url, data=BytesPayload(body), headers=headers, allow_redirects=False
-                )
-            except (aiohttp.ServerDisconnectedError, ConnectionResetError) as error:
-                # A kept connection that the upstream had closed meanwhile: nothing was answered.
-                if attempt == 2:
-                    raise UpstreamFailed(
-                        Failure.UNREACHABLE, type(error).__name__, elsewhere=True
-                    ) from error
-            except (aiohttp.ClientError, OSError) as error:
-                # One that took the request and is silent may be working on it.
-                silent = isinstance(error, TimeoutError)
-                unconnected = isinstance(error, aiohttp.ConnectionTimeoutError)
-                raise _transport(error, elsewhere=unconnected or not silent) from error
-        raise AssertionError("the second attempt returns or raises")
+    async def _post(self, to: DeploymentEntry, path: str, body: Mapping[str, Any]) -> Response:
+        try:
+            return await self.pool.post(_target(to.base_url, path, to.secret), orjson.dumps(body))
+        except Disconnected as error:
+            raise UpstreamFailed(Failure.UNREACHABLE, str(error), elsewhere=True) from error
+        except ValueError as error:
+            raise UpstreamFailed(Failure.MISCONFIGURED, str(error), elsewhere=True) from error
+        except OSError as error:
+            # One that took the request and is silent may be working on it.
+            silent = isinstance(error, TimeoutError) and not isinstance(error, ConnectTimeout)
+            raise _transport(error, elsewhere=not silent) from error
 
-    async def _refused(self, response: aiohttp.ClientResponse, path: str) -> UpstreamFailed:
+    async def _refused(self, response: Response, path: str) -> UpstreamFailed:
         raw = await self._read(response, ERROR_LIMIT_BYTES)
         code, words = _error_of(raw)
         problem = f"upstream answered {response.status}{f' ({code})' if code else ''}"
@@ -120,30 +97,31 @@ class Upstreams:
             _class_of(response.status, code), problem, words=words, elsewhere=response.status >= 500
         )
 
-    async def _read(self, response: aiohttp.ClientResponse, limit: int) -> bytes:
-        parts, size = [], 0
+    async def _read(self, response: Response, limit: int) -> bytes:
         try:
-            async for part in response.content.iter_any():
-                size += len(part)
-                if size > limit:
-                    raise UpstreamFailed(Failure.MALFORMED, f"the reply is over {limit} bytes")
-                parts.append(part)
-        except (aiohttp.ClientError, OSError) as error:
+            return await response.read(limit)
+        except TooLong:
+            raise UpstreamFailed(Failure.MALFORMED, f"the reply is over {limit} bytes") from None
+        except OSError as error:
             raise _transport(error) from error
-        return b"".join(parts)
 
-    async def _payloads(self, response: aiohttp.ClientResponse) -> AsyncIterator[list[bytes]]:
+    async def _payloads(self, response: Response) -> AsyncIterator[list[bytes]]:
         rest = b""
         try:
-            async for part in response.content.iter_any():
+            async for part in response.parts():
                 *lines, rest = (rest + part).split(b"\n")
                 if len(rest) > self._config.reply_limit_bytes:
                     raise UpstreamFailed(Failure.MALFORMED, "an event has no end")
                 payloads = [line[5:].strip() for line in lines if line.startswith(b"data:")]
                 if payloads:
                     yield payloads
-        except (aiohttp.ClientError, OSError) as error:
+        except OSError as error:
             raise _transport(error, started=True) from error
+
+
+@lru_cache(maxsize=1024)
+def _target(base_url: str, path: str, secret: str) -> Target:
+    return target_of(f"{base_url.rstrip('/')}/{path}", secret)
 
 
 def _transport(

@@ -153,14 +153,11 @@ async def _tasks() -> int:
 
 def _nothing_is_left(worker: Running, n_tasks: int) -> None:
     parts = worker.parts
-    session = parts.upstreams._session
-    assert session is not None and session.connector is not None
-    connector: Any = session.connector
-    segments = parts.journal.segments
+    pool, segments = parts.upstreams.pool, parts.journal.segments
     held = {
         "connections of clients": lambda: worker._server.server_state.connections,
         "requests of the server": lambda: worker._server.server_state.tasks,
-        "connections in use upstream": lambda: connector._acquired,
+        "connections in use upstream": lambda: len(pool) - pool.n_free,
         "background work": lambda: parts._background,
         "leases": lambda: parts.limits.leases.running,
         "unsettled calls": lambda: parts.limits._unsettled,
@@ -170,8 +167,7 @@ def _nothing_is_left(worker: Running, n_tasks: int) -> None:
     for what, found in held.items():
         wait_for(lambda found=found: not found(), f"no {what} are left: {found()!r:.300}")
     wait_for(lambda: worker.do(_tasks()) <= n_tasks, f"no more than {n_tasks} tasks are left")
-    idle = sum(len(kept) for kept in connector._conns.values())
-    assert idle <= AT_ONCE, f"{idle} connections are kept for {AT_ONCE} calls at once"
+    assert pool.n_free <= AT_ONCE, f"{pool.n_free} connections are kept for {AT_ONCE} calls"
 
 
 def _all_is_settled(granted: Access, valkey: str, seen: Counter[Any]) -> None:

@@ -110,11 +110,8 @@ def test_small_pieces_are_sent_at_once_on_both_sides(
     http: httpx.Client, upstream: Upstream, gateway: Running
 ) -> None:
     assert http.post("/chat/completions", json=chat()).status_code == 200
-    session = gateway.parts.upstreams._session
-    assert session is not None and session.connector is not None
-    kept = [held for conns in session.connector._conns.values() for held, _ in conns]
     sides = {
-        "upstream": [held.transport for held in kept],
+        "upstream": [held._transport for held in gateway.parts.upstreams.pool._open],
         "client": [held.transport for held in gateway._server.server_state.connections],
     }
     for side, transports in sides.items():
