@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 PREFIX = "slw"
 PUBLIC_LENGTH = 12
@@ -23,12 +23,14 @@ PATTERN = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ParsedKey:
+class ParsedKey(NamedTuple):
     """The two parts of a well-formed key."""
 
     public: str
-    secret: str = field(repr=False)
+    secret: str
+
+    def __repr__(self) -> str:
+        return f"ParsedKey(public={self.public!r})"
 
 
 def make_key() -> tuple[str, str, str]:
@@ -51,7 +53,7 @@ def parse_key(text: str) -> ParsedKey | None:
 
 def digest_of(secret: str, pepper: str) -> str:
     """HMAC-SHA256 of the secret under the pepper, in hex: what is stored."""
-    return hmac.new(pepper.encode(), secret.encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(pepper.encode(), secret.encode(), hashlib.sha256).hex()
 
 
 def secret_matches(secret: str, digest: str, pepper: str) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_address
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from alpha.quotas import NO_LIMITS, Quotas
@@ -148,8 +148,7 @@ class Table:
     """Releases that were demoted or rolled back lately: no call of them goes on either."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
+class Route(NamedTuple):
     """Who serves this call, and under which grant."""
 
     key: KeyEntry

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from alpha.gateway.errors import SERVER, Refusal, refusal_of_denial
@@ -40,11 +41,11 @@ async def answer(
         raise refusal_of_denial(route, operation.codename)
     call.lifetime = lifetime_headers(route.codename, now)
     admission = await parts.limits.start(
-        key, route.grant, call.request_id.hex, lambda: upper_bound(route, operation)
+        key, route.grant, call.request_id.hex, lambda: upper_bound(route, operation, now)
     )
     call.rates = admission.rates
     run = await _begin(parts, call, operation, route, admission)
-    await Service(parts, call, operation, run, admission).serve()
+    await Service(parts, call, operation, run, admission, table).serve()
 
 
 async def _begin(
@@ -70,10 +71,10 @@ async def _begin(
         ) from error
 
 
-def upper_bound(route: Route, operation: Operation) -> Estimate:
+def upper_bound(route: Route, operation: Operation, now: datetime) -> Estimate:
     """The most that the call can use, in tokens and micro-units of its price's currency."""
     checkpoint = route.release.checkpoint
-    bound, price = operation.bound(checkpoint), checkpoint.price_at(clock.now())
+    bound, price = operation.bound(checkpoint), checkpoint.price_at(now)
     total = bound.tokens_in * price.input + bound.tokens_out * price.output if price else 0
     return Estimate(
         tokens=bound.tokens_in + bound.tokens_out, micros=-(-total // PER), bounded=bound.is_kept

@@ -13,7 +13,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from redis.asyncio import Redis
@@ -44,8 +44,7 @@ log = logging.getLogger(__name__)
 SEEN_TO_AT_ONCE = 200
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
+class Estimate(NamedTuple):
     """The most that a request can use; `bounded` when it says itself where it ends."""
 
     tokens: int
@@ -53,8 +52,7 @@ class Estimate:
     bounded: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Admission:
+class Admission(NamedTuple):
     """A request that was let in; `is_counted` is False where nothing of its had a limit then."""
 
     names: tuple[str, ...]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -40,8 +39,7 @@ def cost_micros(price: PriceEntry | None, counts: Counted, hidden_tokens: int) -
     return (total + PER // 2) // PER
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
+class Served(NamedTuple):
     """What feedback about a call needs to know of it."""
 
     partner_id: UUID
@@ -52,8 +50,7 @@ class Served:
     codename: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+class Ending(NamedTuple):
     """How a call ended. `counts` None: nothing was counted."""
 
     state: UsageState

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import orjson
 
@@ -17,8 +16,7 @@ from alpha.routing import CheckpointEntry
 UNBOUNDED_TOKENS = 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bound:
+class Bound(NamedTuple):
     """The most tokens that a call can use; `is_kept` when the request itself says so."""
 
     tokens_in: int

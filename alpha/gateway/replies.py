@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from alpha.gateway.errors import Failure, UpstreamFailed
 
@@ -22,8 +21,7 @@ FINISHES = frozenset({"stop", "length", "tool_calls", "content_filter", "functio
 LOGPROB_FIELDS = ("token", "logprob", "bytes")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counted:
+class Counted(NamedTuple):
     """Token counts as the upstream gave them."""
 
     tokens_in: int

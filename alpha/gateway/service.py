@@ -24,6 +24,7 @@ from alpha.gateway.proxy import DONE, code_in
 from alpha.gateway.replies import Counted
 from alpha.gateway.transcripts import Told
 from alpha.gateway.wire import EVENT_STREAM, Call
+from alpha.routing import Table
 from alpha.states import UsageState
 
 CLIENT_CLOSED = 499
@@ -36,10 +37,16 @@ class Service:
     """Serves one admitted call."""
 
     def __init__(
-        self, parts: Parts, call: Call, operation: Operation, run: Run, admission: Admission
+        self,
+        parts: Parts,
+        call: Call,
+        operation: Operation,
+        run: Run,
+        admission: Admission,
+        routed_by: Table | None = None,
     ) -> None:
         self._parts, self._call, self._operation = parts, call, operation
-        self._run, self._admission = run, admission
+        self._run, self._admission, self._routed_by = run, admission, routed_by
         self._settled: asyncio.Future[Any] | None = None
         self._started = False
         consent = run.route.grant.transcript_consent
@@ -50,7 +57,7 @@ class Service:
         try:
             with (
                 self._call.ending_early(),
-                self._parts.under_way.watching(self._call, self._run.route),
+                self._parts.under_way.watching(self._call, self._run.route, self._routed_by),
             ):
                 await self._serve_or_fall_back()
         except UpstreamFailed as failed:

@@ -77,9 +77,9 @@ class Half:
 
     async def admit(self, parts: Parts) -> None:
         """Reserve what it may use; Refusal 402, 429 or 503."""
-        route, operation = self.route, self.operation
+        route, operation, now = self.route, self.operation, clock.now()
         self.admission = await parts.limits.start(
-            route.key, route.grant, self.request_hex, lambda: upper_bound(route, operation)
+            route.key, route.grant, self.request_hex, lambda: upper_bound(route, operation, now)
         )
 
     async def give_back(self, parts: Parts) -> None:

@@ -37,20 +37,25 @@ class CallsUnderWay:
         return len(self._routes)
 
     @contextmanager
-    def watching(self, call: Call, route: Route) -> Iterator[None]:
+    def watching(self, call: Call, route: Route, routed_by: Table | None) -> Iterator[None]:
         """Inside the block, the end of the caller's access stops the work: Stopped.
 
+        What the table says that the call was routed by is not asked again while it is current.
         To be entered inside `call.ending_early`.
         """
         self._routes[call] = route
         try:
-            # The table may have been swapped between the routing of this call and now.
-            stopped = self._look(call, route)
-            if stopped is not None:
-                raise stopped
+            self._begin(call, route, routed_by)
             yield
         finally:
             self.let_finish(call)
+
+    def _begin(self, call: Call, route: Route, routed_by: Table | None) -> None:
+        if self._current() is routed_by:
+            self._look_when_it_ends(call, route.key.expires_at, route.grant.ends_at, clock.now())
+        elif (stopped := self._look(call, route)) is not None:
+            # The table was swapped between the routing of this call and now.
+            raise stopped
 
     def let_finish(self, call: Call) -> None:
         """What is left of the call is its end, as it was recorded: nothing stops it any more."""
@@ -78,21 +83,22 @@ class CallsUnderWay:
             timer.cancel()
         if (stopped := lost_access(table, route, now)) is not None:
             return stopped
-        ends_at = access_ends_at(table, route)
-        left_s = (ends_at - now).total_seconds() if ends_at is not None else self._longest_s
-        # Most access outlasts the longest call.
+        key, grant = table.keys.get(route.key.public), _grant(table, route)
+        key_ends_at = key.expires_at if key else None
+        self._look_when_it_ends(call, key_ends_at, grant.ends_at if grant else None, now)
+        return None
+
+    def _look_when_it_ends(
+        self, call: Call, key: datetime | None, grant: datetime | None, now: datetime
+    ) -> None:
+        """Told when the key and the grant run out; most outlast the longest call."""
+        left_s = min(
+            ((at - now).total_seconds() for at in (key, grant) if at is not None),
+            default=self._longest_s,
+        )
         if left_s < self._longest_s:
             loop = asyncio.get_running_loop()
             self._timers[call] = loop.call_later(left_s, self._check, call)
-        return None
-
-
-def access_ends_at(table: Table, route: Route) -> datetime | None:
-    """When the key or the grant runs out, by the current table; None: never."""
-    key = table.keys.get(route.key.public)
-    grant = _grant(table, route)
-    ends = [key.expires_at if key else None, grant.ends_at if grant else None]
-    return min((at for at in ends if at is not None), default=None)
 
 
 def lost_access(table: Table, route: Route, now: datetime) -> Stopped | None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from uuid import UUID
 
@@ -85,11 +84,11 @@ class Call:
         return _object_in(body) if body.strip() else None
 
     async def _patient_body(self, limit_bytes: int, patience_s: float) -> bytes:
-        try:
-            async with asyncio.timeout(patience_s):
-                return await self._body(limit_bytes)
-        except TimeoutError:
-            raise Refusal(408, "request_timeout", "The request body took too long.") from None
+        with EndingEarly(self, patience_s, self._lose_patience):
+            return await self._body(limit_bytes)
+
+    def _lose_patience(self) -> None:
+        self.end_early(Refusal(408, "request_timeout", "The request body took too long."))
 
     async def _body(self, limit_bytes: int) -> bytes:
         announced = self.header(b"content-length")
@@ -149,30 +148,27 @@ class Call:
             self._early_end = error
             self._working.cancel()
 
-    @contextmanager
-    def ending_early(self) -> Iterator[None]:
+    def ending_early(self) -> EndingEarly:
         """Inside the block, the client's leaving stops the work at once: ClientGone.
 
         So does `end_early`, with its own error.
         """
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("a call is answered inside a task")
-        self._working = task
         # Most of what is over sooner needs nobody to watch its client.
-        timer = asyncio.get_running_loop().call_later(WATCH_AFTER_S, self._watch)
-        try:
-            yield
-        except asyncio.CancelledError:
-            if self._early_end is None:
-                raise
-            task.uncancel()
-            raise self._early_end from None
-        finally:
-            self._working = None
-            timer.cancel()
-            if self._watcher is not None:
-                self._watcher.cancel()
+        return EndingEarly(self, WATCH_AFTER_S, self._watch)
+
+    def begin_work(self) -> None:
+        """The current task is what `end_early` stops from now on."""
+        self._working = asyncio.current_task()
+
+    def end_work(self, cancelled: bool) -> Exception | None:
+        """Nothing stops it any more; returns what it was stopped by, where it was."""
+        task, self._working = self._working, None
+        if self._watcher is not None:
+            self._watcher.cancel()
+        if not cancelled or self._early_end is None or task is None:
+            return None
+        task.uncancel()
+        return self._early_end
 
     def _watch(self) -> None:
         self._watcher = asyncio.create_task(self._left())
@@ -181,6 +177,30 @@ class Call:
     def _client_left(self, watcher: asyncio.Task[None]) -> None:
         if not watcher.cancelled() and watcher.exception() is None:
             self.end_early(ClientGone())
+
+
+class EndingEarly:
+    """A block of a call that `Call.end_early` stops; `then` is called if it takes `after_s`.
+
+    asyncio's own time-outs cost as much as the reading of a call's body.
+    """
+
+    __slots__ = ("_after_s", "_call", "_then", "_timer")
+
+    def __init__(self, call: Call, after_s: float, then: Callable[[], None]) -> None:
+        self._call, self._after_s, self._then = call, after_s, then
+
+    def __enter__(self) -> None:
+        self._call.begin_work()
+        self._timer = asyncio.get_running_loop().call_later(self._after_s, self._then)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        self._timer.cancel()
+        ended_by = self._call.end_work(kind is asyncio.CancelledError)
+        if ended_by is not None:
+            raise ended_by from None
 
 
 def _object_in(body: bytes) -> dict[str, Any]:
