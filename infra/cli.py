@@ -24,6 +24,7 @@ from infra.environment import text
 from infra.errors import DomainError, InvalidInput
 from infra.people import actor_named
 from infra.service_keys import actor_of_key
+from infra.terminal_text import inert
 
 EXIT_REFUSED = 1
 EXIT_USAGE = 2
@@ -45,10 +46,10 @@ class SlipwayCommand(BaseCommand):
     def run(self, **options: Any) -> Any:
         raise NotImplementedError
 
-    def say(self, line: str = "") -> None:
-        """Print for a person; silent under --json."""
+    def say(self, line: str = "", style: Callable[[str], str] = str) -> None:
+        """Print for a person, with nothing in it that a terminal obeys; silent under --json."""
         if not self.as_json:
-            self.stdout.write(line)
+            self.stdout.write(style(inert(line)))
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.as_json = bool(options["json"])
@@ -72,10 +73,10 @@ class SlipwayCommand(BaseCommand):
         if self.as_json:
             self.stdout.write(json.dumps(refusal.as_body(), indent=2, default=str))
         else:
-            self.stderr.write(self.style.ERROR(refusal.message))
+            self.stderr.write(self.style.ERROR(inert(refusal.message)))
             for reason in refusal.reasons:
                 if reason.sentence != refusal.message:
-                    self.stderr.write(f"  - {reason.sentence}")
+                    self.stderr.write(inert(f"  - {reason.sentence}"))
         sys.exit(EXIT_REFUSED)
 
     def actor(self, options: Mapping[str, Any]) -> Actor:

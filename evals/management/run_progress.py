@@ -38,7 +38,9 @@ def wait(run: Run, say: Callable[[str], None], stdout: OutputWrapper, *, as_json
             shown_at = time.monotonic()
         time.sleep(POLL_S)
         now = _progress(run)
-    say((CLEAR if live else "") + progress_line(now))
+    if live:
+        stdout.write(CLEAR, ending="")
+    say(progress_line(now))
     if now.state is not RunState.COMPLETED:
         why = f": {now.problem}" if now.problem else ""
         raise InvalidMove("run_not_completed", f"The run is {now.state.value}{why}")

@@ -22,6 +22,7 @@ from infra.api.streams import streamed
 from infra.console import tables
 from infra.console.tables import Cell, Table
 from infra.errors import InvalidInput, NotFound
+from infra.terminal_text import inert
 
 # Rows of a list that are rendered at a time.
 ROWS_AT_ONCE = 500
@@ -31,7 +32,6 @@ LINK = "Page"
 whole: ContextVar[bool] = ContextVar("whole", default=False)
 # What a spreadsheet takes for a formula, half-width and full-width.
 _FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20\t\r]")
-_CONTROLS = {code: chr(0x2400 + code) for code in range(32)} | {127: "\u2421"}
 
 
 def is_asked(request: HttpRequest) -> bool:
@@ -156,7 +156,7 @@ def _inert(cell: Cell) -> Cell:
     """Text that no spreadsheet reckons with and no terminal obeys; numbers stay numbers."""
     if not isinstance(cell, str):
         return cell
-    shown = cell.translate(_CONTROLS)
+    shown = inert(cell)
     return f"'{shown}" if _FORMULA.match(cell) else shown
 
 

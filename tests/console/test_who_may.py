@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.conf import settings as configured
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import get_resolver, reverse
 
 from alpha.models import Key
@@ -15,11 +18,15 @@ from infra import clock
 from infra.models import User
 from releases.models import Hold, Promotion
 from releases.states import PromotionState
-from tests import builders
+from tests import actions, builders
 from tests.console.visits import pages_of, signed_in
 from tests.console.world import CANARY, World
 
 pytestmark = pytest.mark.django_db
+_CHANGES = re.compile(r"\s*(INSERT|UPDATE|DELETE|TRUNCATE|MERGE)\b", re.IGNORECASE)
+# When somebody last looked, so that the next visit can tell what is new; and a frontier, which is
+# reckoned once and kept.
+KEPT_OF_A_VISIT = ("django_session", "look", "size_frontier")
 
 
 def test_every_page_asks_strangers_to_sign_in(world: World) -> None:
@@ -69,6 +76,37 @@ def test_a_form_without_its_csrf_token_is_refused(world: World) -> None:
     path = reverse("console-promotion", args=[world.waiting.pk])
     assert strict.post(path, {"do": "reject", "comment": "No."}).status_code == 403
     assert Promotion.objects.get(pk=world.waiting.pk).state == PromotionState.WAITING
+
+
+def test_no_page_changes_anything_by_being_looked_at(world: World) -> None:
+    client, changing = signed_in("admin"), {}
+    for name, path in pages_of(world).items():
+        with CaptureQueriesContext(connection) as asked:
+            client.get(path)
+        found = [one["sql"] for one in asked if _CHANGES.match(one["sql"])]
+        if [sql for sql in found if not any(table in sql for table in KEPT_OF_A_VISIT)]:
+            changing[name] = found
+    assert not changing
+
+
+def test_no_form_anywhere_is_taken_without_its_token(world: World) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.cookies = signed_in("admin").cookies
+    taken = {path for path in pages_of(world).values() if client.post(path).status_code != 403}
+    assert not taken
+    n_refused = 0
+    for route, view in actions.views("api/").items():
+        for method in {"post", "put", "patch", "delete"} & set(dir(view)):
+            path = "/" + re.sub(r"<(?:(\w+):)?\w+>", _example, route)
+            answer = getattr(client, method)(path, {}, content_type="application/json")
+            assert answer.status_code == 403 and "CSRF" in answer.content.decode(), route
+            n_refused += 1
+    assert n_refused > 90
+
+
+def _example(part: re.Match[str]) -> str:
+    """Something that the route's part takes; nothing has that name."""
+    return {"uuid": str(uuid4()), "int": "7"}.get(part[1] or "", "nothing")
 
 
 def test_the_requester_is_refused_with_the_reason_and_keeps_the_comment(world: World) -> None:
@@ -185,7 +223,8 @@ def test_what_users_wrote_is_never_markup(world: World) -> None:
     n_shown = 0
     for path in pages_of(world).values():
         page = client.get(path).content.decode()
-        assert "<img src=x" not in page, path
+        assert "<img src=x" not in page and "<svg onload" not in page, path
+        assert 'href="javascript:' not in page and "href='javascript:" not in page, path
         n_shown += "&lt;img src=x onerror=" in page
     assert n_shown >= 4
     assert "<img src=x" in CANARY

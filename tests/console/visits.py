@@ -48,7 +48,8 @@ class Visit:
             found.append(f"{over} px wider than the screen")
         text = self.page.inner_text("body").replace("{{ 7|add:7 }}", "")
         found += [f"raw template text {mark}" for mark in ("{{", "{%", "None ") if mark in text]
-        if self.page.title() == "pwned" or self.page.locator("img[src=x]").count():
+        live = "img[src=x], svg[onload], a[href^='javascript:']"
+        if self.page.title() == "pwned" or self.page.locator(live).count():
             found.append(f"user content is markup here: {CANARY}")
         return found
 

@@ -57,6 +57,7 @@ from tests.releases import story
 
 CANARY = (
     "<img src=x onerror=\"document.title='pwned'\"> {{ 7|add:7 }} \u202egnp.exe\u202c \x1b[31mred"
+    "<svg onload=document.title='pwned'> [it](javascript:document.title='pwned')"
 )
 N_CASES = 60
 RECORDED = Path(__file__).parent.parent / "evals/formats/promptfoo_recorded"

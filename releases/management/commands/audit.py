@@ -24,7 +24,7 @@ class Command(SlipwayCommand):
         if found.problem is None:
             self.say(f"The audit log is whole: {found.n_entries} entries, head {found.head[:16]}…")
         else:
-            self.say(self.style.ERROR(f"The audit log is broken: {found.problem}."))
+            self.say(f"The audit log is broken: {found.problem}.", self.style.ERROR)
         self.broken = found.problem is not None
         return asdict(found)
 

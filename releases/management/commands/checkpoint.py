@@ -46,7 +46,7 @@ class Command(SlipwayCommand):
         n_bytes = sum(file["size"] for file in checkpoint.manifest)
         files = f"{len(checkpoint.manifest)} files, {n_bytes:,} bytes, every byte verified"
         if created:
-            self.say(self.style.SUCCESS(f"Registered {checkpoint.name} ({files})"))
+            self.say(f"Registered {checkpoint.name} ({files})", self.style.SUCCESS)
         else:
             self.say(f"{checkpoint.name} is registered already, with the same content ({files})")
         self.say(f"  digest {checkpoint.checkpoint_digest}")
