@@ -62,6 +62,8 @@ class GrantEntry:
     transcript_consent: bool = False
     transcript_days: int = 30
     quotas: Quotas = NO_LIMITS
+    limited_since: int = 0
+    """When it was given limits where it had none, in ms since 1970; 0: it was made with its own."""
 
     def is_in_force(self, now: datetime) -> bool:
         return self.opens_at <= now and (self.ends_at is None or now < self.ends_at)

@@ -16,6 +16,7 @@ class ActorKind(StrEnum):
     PERSON = "person"
     SERVICE_KEY = "service_key"
     PARTNER_KEY = "partner_key"
+    PARTNER_PERSON = "partner_person"
     SYSTEM = "system"
 
 

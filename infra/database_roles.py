@@ -34,6 +34,8 @@ WRITTEN_ONCE = frozenset(
         "finding_report",
         "notice",
         "notification",
+        "partner_terms",
+        "terms_acceptance",
         "preference_vote",
         "eval_result",
         "eval_metric",

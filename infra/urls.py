@@ -46,6 +46,7 @@ urlpatterns = [
     path("api/", include("releases.api.urls")),
     path("api/", include("alpha.api.urls")),
     path("api/", include("evals.api.urls")),
+    path("partner/", include("alpha.portal.urls")),
     path("console/", include("releases.console.urls")),
     path("console/", include("alpha.console.urls")),
     path("console/", include("evals.console.urls")),

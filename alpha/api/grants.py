@@ -42,13 +42,20 @@ class GrantOut(serializers.ModelSerializer):
 
     class Meta:
         model = Grant
-        exclude = ("created_by",)
+        exclude = ("created_by", "limited_since")
         read_only_fields = [f.name for f in Grant._meta.fields]
 
 
 class TermsIn(serializers.Serializer):
     version = serializers.CharField(max_length=40)
     accepted_by = serializers.CharField(max_length=200)
+
+
+class GrantEndIn(serializers.Serializer):
+    """Another end; null is none."""
+
+    ends_at = serializers.DateTimeField(allow_null=True)
+    reason = serializers.CharField(max_length=4000)
 
 
 def _arguments(data: dict[str, Any]) -> dict[str, Any]:
@@ -89,6 +96,17 @@ class RevokeGrant(APIView):
         data = checked(ReasonIn, request.data)
         grant = get_object_or_404(Grant, pk=grant_id)
         grants.revoke_grant(actor=actor_of(request), grant=grant, **data)
+        return Response(GrantOut(Grant.objects.get(pk=grant_id)).data)
+
+
+class MoveGrantEnd(APIView):
+    """Lets the access end at another moment ahead; in force within a second."""
+
+    @extend_schema(request=GrantEndIn, responses=GrantOut)
+    def post(self, request: Request, grant_id: UUID) -> Response:
+        data = checked(GrantEndIn, request.data)
+        grant = get_object_or_404(Grant, pk=grant_id)
+        grants.move_end(actor=actor_of(request), grant=grant, **data)
         return Response(GrantOut(Grant.objects.get(pk=grant_id)).data)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
@@ -44,6 +45,7 @@ class KeyOut(serializers.ModelSerializer):
             "expires_at",
             "revoked_at",
             "revoke_reason",
+            "replaces",
             *NAMES,
         )
         read_only_fields = fields
@@ -57,6 +59,12 @@ class IssuedKeyOut(KeyOut):
     class Meta(KeyOut.Meta):
         fields = (*KeyOut.Meta.fields, "key")
         read_only_fields = fields
+
+
+class RotationIn(serializers.Serializer):
+    """How long the old key works beside the new one."""
+
+    overlap_hours = serializers.IntegerField(min_value=0, max_value=720, default=24)
 
 
 class PartnerKeys(APIView):
@@ -87,3 +95,17 @@ class RevokeKey(APIView):
         key = get_object_or_404(Key, pk=key_id)
         keys.revoke_key(actor=actor_of(request), key=key, **data)
         return Response(KeyOut(Key.objects.get(pk=key_id)).data)
+
+
+class RotateKey(APIView):
+    """A successor with the same limits; the old key ends after the overlap."""
+
+    @extend_schema(request=RotationIn, responses={201: IssuedKeyOut})
+    def post(self, request: Request, key_id: UUID) -> Response:
+        data = checked(RotationIn, request.data)
+        key, text = keys.rotate_key(
+            actor=actor_of(request),
+            key=get_object_or_404(Key, pk=key_id),
+            overlap=timedelta(hours=data["overlap_hours"]),
+        )
+        return Response({**KeyOut(key).data, "key": text}, status=201)

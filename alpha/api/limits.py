@@ -1,4 +1,4 @@
-"""Limits of keys and partners: replaced as a whole, with a reason."""
+"""Limits of keys, partners and grants: replaced as a whole, with a reason."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from alpha import selectors
+from alpha.api.grants import GrantOut
 from alpha.api.keys import KeyOut
 from alpha.api.partners import PartnerOut
 from alpha.api.shapes import LimitsIn, quotas_in
-from alpha.models import Key
+from alpha.models import Grant, Key
 from alpha.services import limits
 from infra.api.authentication import actor_of
 from infra.api.bodies import checked
@@ -51,3 +52,13 @@ class PartnerLimits(APIView):
         partner = selectors.partner_named(name)
         limits.set_partner_limits(partner=partner, **_asked(request))
         return Response(PartnerOut(selectors.partner_named(name)).data)
+
+
+class GrantLimits(APIView):
+    """Replaces the limits of a grant; a cohort's hold for each of its partners alone."""
+
+    @extend_schema(request=NewLimitsIn, responses=GrantOut)
+    def post(self, request: Request, grant_id: UUID) -> Response:
+        grant = get_object_or_404(Grant, pk=grant_id)
+        limits.set_grant_limits(grant=grant, **_asked(request))
+        return Response(GrantOut(Grant.objects.get(pk=grant_id)).data)

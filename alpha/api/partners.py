@@ -14,6 +14,7 @@ from alpha.api.shapes import LimitsIn, quotas_in
 from alpha.models import Cohort, Partner
 from alpha.quotas import NAMES
 from alpha.services import partners
+from alpha.usage_days import usage_days
 from infra.api.authentication import actor_of
 from infra.api.bodies import ReasonIn, checked
 
@@ -28,7 +29,16 @@ class PartnerOut(serializers.ModelSerializer):
 
     class Meta:
         model = Partner
-        fields = ("id", "name", "contact_email", "created_at", "ended_at", "cohorts", *NAMES)
+        fields = (
+            "id",
+            "name",
+            "contact_email",
+            "created_at",
+            "ended_at",
+            "cohorts",
+            "people_may_issue_keys",
+            *NAMES,
+        )
         read_only_fields = fields
 
 
@@ -41,6 +51,21 @@ class UsageOut(serializers.Serializer):
     n_tokens_out = serializers.IntegerField()
     spent_micros = serializers.IntegerField()
     last_at = serializers.DateTimeField()
+
+
+class UsageDayOut(serializers.Serializer):
+    """One codename on one day of UTC, in one currency; latencies in ms."""
+
+    day = serializers.DateField()
+    codename = serializers.CharField()
+    currency = serializers.CharField(allow_blank=True)
+    n_requests = serializers.IntegerField()
+    n_failed = serializers.IntegerField()
+    tokens_in = serializers.IntegerField()
+    tokens_out = serializers.IntegerField()
+    cost_micros = serializers.IntegerField()
+    p50_ms = serializers.FloatField(allow_null=True)
+    p95_ms = serializers.FloatField(allow_null=True)
 
 
 class CohortIn(serializers.Serializer):
@@ -102,6 +127,15 @@ class PartnerUsage(APIView):
     def get(self, request: Request, name: str) -> Response:
         rows = selectors.usage_by_codename(selectors.partner_named(name))
         return Response(UsageOut(rows, many=True).data)
+
+
+class PartnerUsageDays(APIView):
+    """The last 30 days by day and codename: the numbers behind the charts."""
+
+    @extend_schema(responses=UsageDayOut(many=True))
+    def get(self, request: Request, name: str) -> Response:
+        rows = usage_days(selectors.partner_named(name).pk)
+        return Response(UsageDayOut(rows, many=True).data)
 
 
 class Cohorts(ListAPIView):

@@ -37,10 +37,16 @@ KEYS = f"""
 SELECT k.*, {_OF_PARTNER} FROM partner_key k JOIN partner p ON p.id = k.partner_id
 WHERE k.revoked_at IS NULL AND p.ended_at IS NULL
 """  # noqa: S608
-# A partner's own grants come first; a revoked grant is one that ended when it was revoked.
+# A partner's own grants come first; a revoked grant is one that ended when it was revoked. What one
+# partner's people accepted opens a cohort's grant to that partner alone.
 GRANTS = """
 SELECT g.*, least(g.ends_at, g.revoked_at) AS closes_at,
-    coalesce(g.partner_id, m.partner_id) AS holder_id
+    coalesce(g.partner_id, m.partner_id) AS holder_id,
+    g.terms_accepted_at IS NOT NULL OR EXISTS (
+        SELECT 1 FROM terms_acceptance a JOIN partner_terms t ON t.id = a.terms_id
+        WHERE a.grant_id = g.id AND a.partner_id = coalesce(g.partner_id, m.partner_id)
+            AND g.terms_version IN ('', t.version)
+    ) AS is_accepted
 FROM "grant" g LEFT JOIN cohort_member m ON m.cohort_id = g.cohort_id
 WHERE coalesce(g.partner_id, m.partner_id) IS NOT NULL
 ORDER BY (g.partner_id IS NULL), g.created_at DESC
@@ -162,10 +168,11 @@ def _grant(row: Row) -> GrantEntry:
         stage_id=row["stage_id"],
         opens_at=row["opens_at"],
         ends_at=row["closes_at"],
-        terms_accepted=row["terms_accepted_at"] is not None,
+        terms_accepted=row["is_accepted"],
         transcript_consent=row["transcript_consent"],
         transcript_days=row["transcript_days"],
         quotas=_quotas(row),
+        limited_since=_milliseconds(row["limited_since"]),
     )
 
 

@@ -23,7 +23,7 @@ KINDS = {
     "budget_micros": 7,
 }
 NAME_OF = {number: name for name, number in KINDS.items()}
-# The limits of a grant never change: what they count begins with it.
+# A grant that was made with limits counts from its beginning on.
 SINCE_EVER = 1
 
 
@@ -131,7 +131,7 @@ def limited_by_grants(grants: Iterable[GrantEntry]) -> Iterator[Scope]:
                 name=scope_of(grant.id, grant.partner_id),
                 of=Of.GRANT,
                 quotas=grant.quotas,
-                since=SINCE_EVER,
+                since=max(SINCE_EVER, grant.limited_since),
                 partner_id=grant.partner_id,
                 grant_id=grant.id,
             )

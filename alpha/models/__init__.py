@@ -12,6 +12,7 @@ from alpha.models.live import (
     TrafficUnit,
 )
 from alpha.models.notices import Notice, NoticeRecipient
+from alpha.models.people import PartnerInvitation, PartnerLogin, Terms, TermsAcceptance
 from alpha.models.preferences import PreferenceSession, PreferenceText, PreferenceVote
 from alpha.models.triage import FeedbackAttachment, FeedbackLikeness, InboxFilter
 from alpha.models.usage import PartnerDataKey, Transcript, UsageEvent
@@ -32,9 +33,13 @@ __all__ = [
     "NoticeRecipient",
     "Partner",
     "PartnerDataKey",
+    "PartnerInvitation",
+    "PartnerLogin",
     "PreferenceSession",
     "PreferenceText",
     "PreferenceVote",
+    "Terms",
+    "TermsAcceptance",
     "TrafficArm",
     "TrafficBatch",
     "TrafficSegment",

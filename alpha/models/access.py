@@ -51,6 +51,9 @@ class Partner(Limited):
     created_at = models.DateTimeField(auto_now_add=True)
     ended_at = models.DateTimeField(null=True, blank=True)
     limited_since = models.DateTimeField(null=True, blank=True)
+    people_may_issue_keys = models.BooleanField(
+        default=False, help_text="Whether its own people issue, rotate and revoke its keys."
+    )
 
     class Meta:
         db_table = "partner"
@@ -125,6 +128,9 @@ class Grant(Limited):
     created_by = models.ForeignKey(Person, on_delete=models.PROTECT, null=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     revoke_reason = models.TextField(blank=True)
+    limited_since = models.DateTimeField(
+        null=True, blank=True, help_text="Empty: it has the limits it was made with, or none."
+    )
 
     class Meta:
         db_table = "grant"
@@ -170,6 +176,14 @@ class Key(Limited):
     revoked_at = models.DateTimeField(null=True, blank=True)
     revoke_reason = models.TextField(blank=True)
     limited_since = models.DateTimeField(null=True, blank=True)
+    replaces = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="replacements",
+        help_text="The key that it was rotated from.",
+    )
 
     class Meta:
         db_table = "partner_key"

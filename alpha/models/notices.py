@@ -8,6 +8,7 @@ from django.db import models
 
 from alpha.models.access import Key, Partner
 from alpha.models.findings import Finding
+from alpha.models.people import PartnerLogin
 from alpha.states import NoticeKind
 from infra.ids import uuid7
 from infra.models import Person
@@ -59,7 +60,7 @@ class Notice(models.Model):
 
 
 class NoticeRecipient(models.Model):
-    """One partner's copy; acknowledged once, by one of the partner's keys."""
+    """One partner's copy; acknowledged once, by one of its keys or people."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     notice = models.ForeignKey(Notice, on_delete=models.PROTECT, related_name="recipients")
@@ -83,6 +84,9 @@ class NoticeRecipient(models.Model):
     acknowledged_at = models.DateTimeField(null=True, blank=True)
     acknowledged_with = models.ForeignKey(
         Key, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    acknowledged_by = models.ForeignKey(
+        PartnerLogin, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
 
     class Meta:

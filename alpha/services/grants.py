@@ -111,6 +111,34 @@ def accept_terms(*, actor: Actor, grant: Grant, version: str, accepted_by: str) 
         )
 
 
+def move_end(*, actor: Actor, grant: Grant, ends_at: datetime | None, reason: str) -> Grant:
+    """Let the access end at another moment, None for never; in force within a second.
+
+    It must lie ahead: an end now is a revocation. A grant that has ended is opened again so.
+    """
+    actor.must("move grants", Role.PARTNER_MANAGER, Role.RELEASE_MANAGER, scope=Scope.PARTNERS)
+    if not reason.strip():
+        raise InvalidInput("reason_missing", "Say why: the partner and the auditor will ask.")
+    with transaction.atomic():
+        kept = Grant.objects.select_for_update().get(pk=grant.pk)
+        if kept.revoked_at is not None:
+            raise InvalidMove("already_revoked", f"The grant of {kept} is revoked: make a new one.")
+        if ends_at is not None and ends_at <= max(clock.now(), kept.opens_at):
+            sentence = f"The grant would end {ends_at:%Y-%m-%d %H:%M} UTC, which is no moment ahead"
+            raise InvalidInput("grant_window", f"{sentence}: revoke it to end it now.")
+        before, kept.ends_at = kept.ends_at, ends_at
+        kept.save(update_fields=["ends_at"])
+        audit.record(
+            actor=actor,
+            action="grant.end_moved",
+            subject=kept,
+            reason=reason,
+            before={"ends_at": before},
+            after={"ends_at": ends_at},
+        )
+    return kept
+
+
 def revoke_grant(*, actor: Actor, grant: Grant, reason: str) -> None:
     """End the access now; the next request on every gateway worker is refused."""
     actor.must("revoke grants", Role.PARTNER_MANAGER, Role.RELEASE_MANAGER, scope=Scope.PARTNERS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from ipaddress import ip_network
 
 from django.conf import settings
@@ -18,6 +18,8 @@ from infra.actors import Actor
 from infra.errors import InvalidInput, InvalidMove
 from infra.roles import Role, Scope
 
+MOST_OVERLAP = timedelta(days=30)
+
 
 def issue_key(
     *,
@@ -30,6 +32,27 @@ def issue_key(
 ) -> tuple[Key, str]:
     """A new key and its full text `slw_<public>_<secret>`, which is kept nowhere."""
     actor.must("issue keys", Role.PARTNER_MANAGER, Role.RELEASE_MANAGER, scope=Scope.PARTNERS)
+    return made_key(
+        actor=actor,
+        partner=partner,
+        name=name,
+        expires_at=expires_at,
+        allowed_addresses=allowed_addresses,
+        quotas=quotas,
+    )
+
+
+def made_key(
+    *,
+    actor: Actor,
+    partner: Partner,
+    name: str,
+    expires_at: datetime | None,
+    allowed_addresses: Sequence[str] = (),
+    quotas: Quotas = NO_LIMITS,
+    replaces: Key | None = None,
+) -> tuple[Key, str]:
+    """As `issue_key`, for whoever was found to be allowed it."""
     if partner.ended_at is not None:
         raise InvalidInput("partner_ended", f"{partner} has ended: it gets no keys.")
     if expires_at is not None and expires_at <= clock.now():
@@ -44,6 +67,7 @@ def issue_key(
             allowed_addresses=[_network(address) for address in allowed_addresses],
             expires_at=expires_at,
             created_by_id=actor.person_id,
+            replaces=replaces,
             **first_limits(quotas),
         )
         audit.record(
@@ -55,9 +79,61 @@ def issue_key(
                 "partner": partner.name,
                 "name": name,
                 "expires_at": expires_at,
+                **({"replaces": str(replaces)} if replaces else {}),
             },
         )
     return key, text
+
+
+def rotate_key(*, actor: Actor, key: Key, overlap: timedelta) -> tuple[Key, str]:
+    """A successor with the key's name, addresses, expiry and limits; the old one ends by and by.
+
+    For `overlap` both work, so that no call fails while the partner changes over. InvalidMove for a
+    key that has ended or has a successor in force.
+    """
+    actor.must("rotate keys", Role.PARTNER_MANAGER, Role.RELEASE_MANAGER, scope=Scope.PARTNERS)
+    return rotated_key(actor=actor, key=key, overlap=overlap)
+
+
+def rotated_key(*, actor: Actor, key: Key, overlap: timedelta) -> tuple[Key, str]:
+    """As `rotate_key`, for whoever was found to be allowed it."""
+    if not timedelta(0) <= overlap <= MOST_OVERLAP:
+        days = MOST_OVERLAP.days
+        raise InvalidInput(
+            "bad_overlap", f"Both keys may work for 0 to {days} days, not {overlap}."
+        )
+    with transaction.atomic():
+        old = Key.objects.select_for_update(of=("self",)).select_related("partner").get(pk=key.pk)
+        now = clock.now()
+        _must_be_rotatable(old, now)
+        found = made_key(
+            actor=actor,
+            partner=old.partner,
+            name=old.name,
+            expires_at=old.expires_at,
+            allowed_addresses=old.allowed_addresses,
+            quotas=old.quotas,
+            replaces=old,
+        )
+        ends = now + overlap
+        before, old.expires_at = old.expires_at, min(ends, old.expires_at or ends)
+        old.save(update_fields=["expires_at"])
+        audit.record(
+            actor=actor,
+            action="key.rotated",
+            subject=old,
+            before={"expires_at": before},
+            after={"expires_at": old.expires_at, "successor": str(found[0])},
+        )
+    return found
+
+
+def _must_be_rotatable(key: Key, now: datetime) -> None:
+    if key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= now):
+        raise InvalidMove("key_ended", f"The key {key} has ended: issue a new one.")
+    successor = key.replacements.filter(revoked_at=None).first()
+    if successor is not None:
+        raise InvalidMove("already_rotated", f"The key {key} was rotated to {successor} already.")
 
 
 def _network(address: str) -> str:
@@ -72,6 +148,11 @@ def _network(address: str) -> str:
 def revoke_key(*, actor: Actor, key: Key, reason: str) -> None:
     """End the key now; the next request on every gateway worker is refused."""
     actor.must("revoke keys", Role.PARTNER_MANAGER, Role.RELEASE_MANAGER, scope=Scope.PARTNERS)
+    end_key(actor=actor, key=key, reason=reason)
+
+
+def end_key(*, actor: Actor, key: Key, reason: str) -> None:
+    """As `revoke_key`, for whoever was found to be allowed it."""
     if not reason.strip():
         raise InvalidInput("reason_missing", "Say why: the partner and the auditor will ask.")
     with transaction.atomic():

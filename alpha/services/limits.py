@@ -1,4 +1,4 @@
-"""Limits of keys and partners, changed while they are in use; those of a grant never change."""
+"""Limits of keys, partners and grants, changed while they are in use."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from alpha.models import Key, Partner
+from alpha.models import Grant, Key, Partner
 from alpha.quotas import MOST, Quotas
 from infra import audit, clock
 from infra.actors import Actor
@@ -61,13 +61,26 @@ def set_partner_limits(*, actor: Actor, partner: Partner, quotas: Quotas, reason
     return kept
 
 
+def set_grant_limits(*, actor: Actor, grant: Grant, quotas: Quotas, reason: str) -> Grant:
+    """Replace all limits of the grant; of a cohort's they hold for each of its partners alone."""
+    _may(actor, reason)
+    with transaction.atomic():
+        kept = Grant.objects.select_for_update().get(pk=grant.pk)
+        if kept.revoked_at is not None:
+            raise InvalidMove("already_revoked", f"The grant of {kept} is revoked already.")
+        _replace(actor, kept, quotas, reason, "grant.limited")
+    return kept
+
+
 def _may(actor: Actor, reason: str) -> None:
     actor.must("set limits", Role.PARTNER_MANAGER, Role.RELEASE_MANAGER, scope=Scope.PARTNERS)
     if not reason.strip():
         raise InvalidInput("reason_missing", "Say why: the partner and the auditor will ask.")
 
 
-def _replace(actor: Actor, row: Key | Partner, quotas: Quotas, reason: str, action: str) -> None:
+def _replace(
+    actor: Actor, row: Key | Partner | Grant, quotas: Quotas, reason: str, action: str
+) -> None:
     before, row.limited_since = row.quotas, _since(row, checked_quotas(quotas))
     for name, value in asdict(quotas).items():
         setattr(row, name, value)
@@ -82,8 +95,9 @@ def _replace(actor: Actor, row: Key | Partner, quotas: Quotas, reason: str, acti
     )
 
 
-def _since(row: Key | Partner, quotas: Quotas) -> datetime | None:
+def _since(row: Key | Partner | Grant, quotas: Quotas) -> datetime | None:
     """Where it had limits all along, the gateway has counted all along."""
     if not quotas.is_limited:
         return None
-    return row.limited_since or clock.now()
+    # A grant keeps no moment for the limits that it was made with.
+    return row.limited_since if row.quotas.is_limited else clock.now()

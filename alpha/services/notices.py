@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -37,6 +38,8 @@ def send_notice(*, actor: Actor, stage: Stage, message: Message) -> Notice:
     holds = Q(grants__stage=stage, grants__revoked_at=None)
     joined = Q(cohorts__grants__stage=stage, cohorts__grants__revoked_at=None)
     holders = Partner.objects.filter(holds | joined, ended_at=None).distinct()
+    served = Checkpoint.objects.filter(releases__stage=stage).distinct()
+    _must_name_none(message, served.values_list("name", flat=True))
     with transaction.atomic():
         to = dict.fromkeys(holders, names)
         return _send(actor, NoticeKind.CHANGE, message, to, stage=stage)
@@ -49,6 +52,7 @@ def recall(*, actor: Actor, checkpoint: Checkpoint, message: Message) -> Notice:
     has served nobody.
     """
     actor.must("recall checkpoints", Role.PARTNER_MANAGER, Role.RELEASE_MANAGER)
+    _must_name_none(message, [checkpoint.name])
     with transaction.atomic():
         live = Release.objects.filter(checkpoint=checkpoint, ended_at=None)
         for release in live.select_related("stage__pipeline").order_by("stage_id", "pk"):
@@ -88,6 +92,16 @@ def _send(
     facts = {"kind": kind.value, "partners": sorted(partner.name for partner in to)}
     audit.record(actor=actor, action="notice.sent", subject=notice, after=facts)
     return notice
+
+
+def _must_name_none(message: Message, names: Iterable[str]) -> None:
+    """Partners know codenames alone."""
+    words = set(re.split(r"[^a-z0-9._-]+", f"{message.subject} {message.text}".lower()))
+    words |= {word.strip(".-_") for word in words}
+    for name in names:
+        if name.lower() in words:
+            sentence = f"The notice names {name}: write the codename that partners know."
+            raise InvalidInput("names_checkpoint", sentence)
 
 
 def _check(message: Message) -> None:

@@ -19,6 +19,7 @@ from alpha.services.finding_moves import (
     must_give_reason,
     must_not_own,
 )
+from alpha.services.partner_logins import actor_of
 from alpha.states import FindingState, NoticeKind
 from infra import audit, clock
 from infra.actors import Actor, ActorKind, system
@@ -152,10 +153,8 @@ def _text(reach: Reach) -> str:
 def _take(recipient_id: UUID) -> int:
     with transaction.atomic():
         rows = NoticeRecipient.objects.select_for_update(of=("self",), skip_locked=True)
-        found = rows.select_related("notice__finding", "partner", "acknowledged_with").filter(
-            pk=recipient_id, taken_at=None
-        )
-        answer = found.first()
+        related = ("notice__finding", "partner", "acknowledged_with", "acknowledged_by__partner")
+        answer = rows.select_related(*related).filter(pk=recipient_id, taken_at=None).first()
         if answer is None:
             return 0
         if answer.notice.finding is not None:
@@ -168,7 +167,11 @@ def _take(recipient_id: UUID) -> int:
 def _apply(answer: NoticeRecipient, finding: Finding) -> None:
     """An answer to an earlier closing, or to one that was answered, changes nothing."""
     partner, key = answer.partner, answer.acknowledged_with
-    actor = Actor(kind=ActorKind.PARTNER_KEY, name=str(key or partner), on_behalf_of=partner.name)
+    if answer.acknowledged_by is None:
+        told_by = str(key or partner)
+        actor = Actor(kind=ActorKind.PARTNER_KEY, name=told_by, on_behalf_of=partner.name)
+    else:
+        actor = actor_of(answer.acknowledged_by)
     closed_at = finding.closed_at
     if finding.state != FindingState.FIXED.value or closed_at is None:
         return

@@ -1,4 +1,4 @@
-"""Limits of keys and partners: set and replaced through services, API and commands."""
+"""Limits of keys, partners and grants: set and replaced through services, API and commands."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from django.core.management import call_command
 from django.db import IntegrityError, transaction
 
-from alpha.models import Key, Partner
+from alpha.models import Grant, Key, Partner
 from alpha.quotas import MOST, NAMES, Quotas
 from alpha.services import grants, keys, limits, partners
 from infra.errors import InvalidInput, InvalidMove, NotPermitted
@@ -144,3 +144,34 @@ def test_limits_by_command() -> None:
     assert Partner.objects.get().quotas == Quotas(tokens_per_day=1000)
     command("partner", "limit", "acme", *why)
     assert Partner.objects.get().quotas == Quotas()
+
+
+def test_limits_of_a_grant_are_replaced_and_count_anew_after_none() -> None:
+    access, manager = alpha_builders.access(quotas=SOME), builders.cast().partner_manager
+    assert access.grant.limited_since is None
+    fewer = Quotas(concurrent_requests=2)
+    kept = limits.set_grant_limits(actor=manager, grant=access.grant, quotas=fewer, reason="less")
+    # It was made with limits: the gateway has counted from its beginning on.
+    assert (kept.quotas, kept.limited_since) == (fewer, None)
+    lifted = limits.set_grant_limits(actor=manager, grant=kept, quotas=Quotas(), reason="grown")
+    assert (lifted.quotas, lifted.limited_since) == (Quotas(), None)
+    anew = limits.set_grant_limits(actor=manager, grant=kept, quotas=SOME, reason="again")
+    assert anew.limited_since is not None
+    entry = AuditEntry.objects.filter(action="grant.limited").earliest("pk")
+    assert entry.before["requests_per_minute"] == 60 and entry.after["concurrent_requests"] == 2
+    grants.revoke_grant(actor=manager, grant=kept, reason="over")
+    with pytest.raises(InvalidMove, match="revoked already"):
+        limits.set_grant_limits(actor=manager, grant=kept, quotas=SOME, reason="late")
+
+
+def test_limits_of_a_grant_over_the_api_and_by_command() -> None:
+    access = alpha_builders.access()
+    path = f"/api/grants/{access.grant.pk}/limits/"
+    answer = post(signed_in("pat", Role.PARTNER_MANAGER), path, tokens_per_day=5, reason="small")
+    assert answer.status_code == 200 and answer.json()["tokens_per_day"] == 5
+    assert post(signed_in("eve", Role.ENGINEER), path, reason="mine").status_code == 403
+    told = command(
+        "grant", "limit", "chat/closed-alpha", "acme", "--reason", "a pilot", "--concurrent", "3"
+    )
+    assert told["limits"]["concurrent_requests"] == 3
+    assert Grant.objects.get().quotas == Quotas(concurrent_requests=3)

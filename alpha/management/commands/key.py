@@ -37,12 +37,21 @@ def revoke(parser: CommandParser) -> None:
     parser.add_argument("--reason", required=True)
 
 
+def rotate(parser: CommandParser) -> None:
+    """issue a successor with the same limits; the old key ends after the overlap"""
+    parser.add_argument("public", help="the part after slw_")
+    parser.add_argument("--overlap-hours", type=int, default=24, help="while both work")
+
+
+ACTIONS = {"create": create, "limit": limit, "rotate": rotate, "revoke": revoke}
+
+
 class Command(SlipwayCommand):
-    help = "Partner keys: create, limit, revoke."
+    help = "Partner keys: create, limit, rotate, revoke."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        add_actions(parser, {"create": create, "limit": limit, "revoke": revoke})
+        add_actions(parser, ACTIONS)
 
     def run(self, **options: Any) -> Any:
         return getattr(self, f"run_{options['action']}")(options)
@@ -69,6 +78,14 @@ class Command(SlipwayCommand):
         )
         self.say(f"{key} may use: {told(key.quotas) or 'as much as its partner and grants may'}.")
         return {"public": key.public, "limits": asdict(key.quotas)}
+
+    def run_rotate(self, options: dict[str, Any]) -> dict[str, Any]:
+        old = selectors.key_with_public(options["public"])
+        overlap = timedelta(hours=options["overlap_hours"])
+        key, text = keys.rotate_key(actor=self.actor(options), key=old, overlap=overlap)
+        self.say(f"The successor of {old}, shown this once:\n\n    {text}\n")
+        self.say(f"{old} ends {key.replaces.expires_at:%Y-%m-%d %H:%M} UTC.")
+        return {"public": key.public, "partner": key.partner.name, "key": text}
 
     def run_revoke(self, options: dict[str, Any]) -> dict[str, str]:
         key = selectors.key_with_public(options["public"])

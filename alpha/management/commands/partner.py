@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import CommandParser
+from django.urls import reverse
 
 from alpha import selectors
 from alpha.management.limit_options import add_limits, limits_in, told
-from alpha.services import limits, partners
+from alpha.services import limits, partner_logins, partners
+from alpha.services.terms import publish_terms
 from infra.cli import SlipwayCommand, add_actions
+from infra.errors import InvalidInput
 
 
 def create(parser: CommandParser) -> None:
@@ -37,12 +43,43 @@ def listing(parser: CommandParser) -> None:
     """all partners"""
 
 
+def invite(parser: CommandParser) -> None:
+    """make a link that lets one person of a partner in, once"""
+    parser.add_argument("name")
+    parser.add_argument("email")
+    parser.add_argument("--days", type=int, default=7, help="until the link expires")
+
+
+def terms(parser: CommandParser) -> None:
+    """publish a version of the terms, for good"""
+    parser.add_argument("version", help="such as 2026-1")
+    parser.add_argument("file", type=Path, help="its text")
+
+
+def keys(parser: CommandParser) -> None:
+    """let a partner's own people handle its keys, or no longer"""
+    parser.add_argument("name")
+    parser.add_argument("who", choices=["by-its-people", "by-us"])
+    parser.add_argument("--reason", required=True)
+
+
+ACTIONS = {
+    "create": create,
+    "limit": limit,
+    "invite": invite,
+    "keys": keys,
+    "terms": terms,
+    "end": end,
+    "list": listing,
+}
+
+
 class Command(SlipwayCommand):
-    help = "Partners: create, limit, end, list."
+    help = "Partners: create, limit, invite, keys, terms, end, list."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        add_actions(parser, {"create": create, "limit": limit, "end": end, "list": listing})
+        add_actions(parser, ACTIONS)
 
     def run(self, **options: Any) -> Any:
         return getattr(self, f"run_{options['action']}")(options)
@@ -66,6 +103,37 @@ class Command(SlipwayCommand):
         )
         self.say(f"{partner} may use: {told(partner.quotas) or 'as much as its grants allow'}.")
         return {"name": partner.name, "limits": asdict(partner.quotas)}
+
+    def run_invite(self, options: dict[str, Any]) -> dict[str, Any]:
+        made, secret = partner_logins.invite(
+            actor=self.actor(options),
+            partner=selectors.partner_named(options["name"]),
+            email=options["email"],
+            lasts=timedelta(days=options["days"]),
+        )
+        link = settings.BASE_URL.rstrip("/") + reverse("partner-invitation", args=[secret])
+        self.say(f"The link for {made.email}, shown this once:\n\n    {link}\n")
+        return {"id": str(made.pk), "link": link, "expires_at": made.expires_at}
+
+    def run_keys(self, options: dict[str, Any]) -> dict[str, Any]:
+        partner = partner_logins.let_issue_keys(
+            actor=self.actor(options),
+            partner=selectors.partner_named(options["name"]),
+            may=options["who"] == "by-its-people",
+            reason=options["reason"],
+        )
+        who = "Its own people" if partner.people_may_issue_keys else "Only managers"
+        self.say(f"{who} issue, rotate and revoke the keys of {partner}.")
+        return {"name": partner.name, "people_may_issue_keys": partner.people_may_issue_keys}
+
+    def run_terms(self, options: dict[str, Any]) -> dict[str, Any]:
+        try:
+            text = options["file"].read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InvalidInput("unreadable", f"{options['file']} can't be read: {error}") from error
+        made = publish_terms(actor=self.actor(options), version=options["version"], text=text)
+        self.say(f"Terms {made.version} are published.")
+        return {"id": str(made.pk), "version": made.version}
 
     def run_end(self, options: dict[str, Any]) -> dict[str, str]:
         partner = selectors.partner_named(options["name"])

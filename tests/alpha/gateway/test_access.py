@@ -13,7 +13,7 @@ from django.db import connection, transaction
 
 from alpha.gateway.config import GatewayConfig
 from alpha.models import Cohort, CohortMember, Grant
-from alpha.services import grants, keys
+from alpha.services import grants, keys, terms
 from infra import clock
 from releases.models import Codename, Release, Stage
 from tests import builders
@@ -21,6 +21,7 @@ from tests.alpha.builders import ACTOR, Access, release_of
 from tests.alpha.gateway.conftest import chat
 from tests.alpha.gateway.server import Running, running, usage_of
 from tests.alpha.gateway.upstream import Upstream
+from tests.alpha.test_partner_logins import person
 from tests.conftest import database_url
 
 Ask = Callable[[], httpx.Response]
@@ -70,6 +71,23 @@ def test_a_cohorts_grant_serves_its_members(ask: Ask, granted: Access) -> None:
 
 def test_calls_are_refused_until_the_terms_are_accepted(ask: Ask, granted: Access) -> None:
     Grant.objects.update(terms_accepted_at=None)
+    turns(ask, 403, "terms_not_accepted")
+
+
+def test_what_a_partners_person_accepts_opens_a_cohorts_grant_to_that_partner(
+    ask: Ask, granted: Access
+) -> None:
+    grants.revoke_grant(actor=ACTOR, grant=granted.grant, reason="now by cohort")
+    cohort = Cohort.objects.create(name="friends")
+    shared = grants.make_grant(actor=ACTOR, stage=granted.stage, cohort=cohort)
+    CohortMember.objects.create(cohort=cohort, partner=granted.partner)
+    turns(ask, 403, "terms_not_accepted")
+    terms.publish_terms(actor=ACTOR, version="2026-1", text="Be kind.")
+    login = person(granted.partner)
+    terms.accept_own_terms(login=login, grant=shared, version="2026-1")
+    turns(ask, 200)
+    # Other terms are asked: the word for the old ones opens nothing.
+    Grant.objects.filter(pk=shared.pk).update(terms_version="2026-2")
     turns(ask, 403, "terms_not_accepted")
 
 

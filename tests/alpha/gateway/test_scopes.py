@@ -15,7 +15,7 @@ from alpha.gateway.config import GatewayConfig
 from alpha.gateway.scopes import names_of, scope_of_key, scope_of_partner
 from alpha.models import Grant, Key, Partner, UsageEvent
 from alpha.quotas import NAMES, Quotas
-from alpha.services import keys
+from alpha.services import keys, limits
 from infra import clock
 from tests.alpha.builders import ACTOR, Access
 from tests.alpha.gateway.conftest import chat
@@ -215,3 +215,24 @@ def test_nothing_is_counted_where_nothing_is_limited(
     with redis.Redis.from_url(config.redis_url) as client:
         names = names_of(granted.key.pk, granted.partner.pk, granted.grant.pk)
         assert [client.exists(name) for name in names] == [0, 0, 1]
+
+
+def test_limits_of_a_grant_hold_on_every_worker_once_they_are_set(
+    granted: Access, workers: list[Running]
+) -> None:
+    """Fewer, none, then fewer again: what was used while nothing was limited counts too."""
+
+    def set_to(**wanted: int) -> None:
+        quotas = Quotas(**wanted)
+        limits.set_grant_limits(actor=ACTOR, grant=granted.grant, quotas=quotas, reason="a test")
+        for worker in workers:
+            wait_for(lambda worker=worker: known(worker, granted, "grant") == quotas, "it is known")
+
+    set_to(tokens_total=10**9, requests_per_minute=3)
+    assert at_once(workers, [granted.key_text], 8) == {ADMITTED: 3, (429, "grant"): 5}
+    set_to()
+    assert at_once(workers, [granted.key_text], 8) == {ADMITTED: 8}
+    wait_for(lambda: UsageEvent.objects.count() == 11, "all of them have landed")
+    spent = sum(UsageEvent.objects.values_list("tokens_out", flat=True))
+    set_to(tokens_total=spent)
+    assert at_once(workers, [granted.key_text], 2) == {(402, "grant"): 2}
