@@ -9,7 +9,8 @@ from django import forms
 
 from alpha.console.limit_forms import LimitFields
 from alpha.models import Cohort
-from infra.console.fields import RowWhyForm, day_field
+from alpha.services.terms import LONGEST_TEXT
+from infra.console.fields import RowWhyForm, WhyForm, day_field, text_field
 from releases.models import Stage
 
 
@@ -39,6 +40,13 @@ class NewKey(LimitFields):
 
     def clean_addresses(self) -> list[str]:
         return [part.strip() for part in self.cleaned_data["addresses"].split(",") if part.strip()]
+
+
+class RotateKey(forms.Form):
+    """A successor, and how long both work."""
+
+    id = forms.UUIDField(widget=forms.HiddenInput)
+    overlap_hours = forms.IntegerField(min_value=0, max_value=720)
 
 
 class JoinCohort(forms.Form):
@@ -93,3 +101,43 @@ class AcceptTerms(forms.Form):
 
 class RevokeRow(RowWhyForm):
     """Ends one key or grant of the page."""
+
+
+class CellGrant(NewGrant):
+    """The same from a cell of the matrix, whose stage is known."""
+
+    stage = None  # type: ignore[assignment]
+    field_order = ("ends_on",)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        forms.Form.__init__(self, *args, **kwargs)
+
+
+class MoveEnd(RowWhyForm):
+    """Another last day of one grant."""
+
+    ends_on = day_field("Last day", help_text="Empty: until it is revoked.")
+    field_order = ("ends_on", "reason")
+
+
+class InvitePerson(forms.Form):
+    """Whom the link is for."""
+
+    email = forms.EmailField(label="E-mail address", max_length=254)
+    days = forms.IntegerField(
+        label="Days until the link expires", min_value=1, max_value=30, initial=7
+    )
+
+
+class KeyRight(WhyForm):
+    """Whether a partner's people handle its keys."""
+
+    may = forms.BooleanField(label="Its people issue, rotate and revoke keys", required=False)
+    field_order = ("may", "reason")
+
+
+class PublishTerms(forms.Form):
+    """One version of the terms, in full."""
+
+    version = forms.CharField(max_length=40, help_text="Such as 2026-1.")
+    text = text_field("Text", rows=14, max_length=LONGEST_TEXT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
+from alpha.console.access import AccessPage
 from alpha.console.calls import CallsPage
 from alpha.console.feedback import FeedbackPage
 from alpha.console.feedback_groups import FeedbackGroupsPage
@@ -12,16 +13,36 @@ from alpha.console.findings import FindingsPage
 from alpha.console.history import HistoryPage
 from alpha.console.investigation import FindingPage
 from alpha.console.notices import NoticePage, NoticesPage
-from alpha.console.partners import PartnerPage, PartnersPage
+from alpha.console.partner import PartnerPage
+from alpha.console.partner_people import PartnerPeoplePage
+from alpha.console.partner_usage import PartnerUsagePage
+from alpha.console.partners import PartnersPage
 from alpha.console.preferences import (
     PreferencePage,
     PreferenceResultsPage,
     PreferencesPage,
 )
+from alpha.console.terms import TermsPage
 
 urlpatterns: list[URLPattern] = [
     path("partners/", PartnersPage.as_view(), name="console-partners"),
     path("partners/<uuid:partner_id>/", PartnerPage.as_view(), name="console-partner"),
+    path(
+        "partners/<uuid:partner_id>/usage/",
+        PartnerUsagePage.as_view(),
+        name="console-partner-usage",
+    ),
+    path(
+        "partners/<uuid:partner_id>/people/",
+        PartnerPeoplePage.as_view(),
+        name="console-partner-people",
+    ),
+    path(
+        "partners/<uuid:partner_id>/stages/<uuid:stage_id>/",
+        AccessPage.as_view(),
+        name="console-partner-access",
+    ),
+    path("partners/terms/", TermsPage.as_view(), name="console-terms"),
     path("calls/", CallsPage.as_view(), name="console-calls"),
     path("history/", HistoryPage.as_view(), name="console-history"),
     path("feedback/", FeedbackPage.as_view(), name="console-feedback"),

@@ -159,6 +159,12 @@ def pages_of(world: World) -> dict[str, str]:
         "rating": reverse("console-probe-rate", args=[world.probes.rated.pk]),
         "partners": reverse("console-partners"),
         "partner": reverse("console-partner", args=[world.partner.pk]),
+        "partner usage": reverse("console-partner-usage", args=[world.partner.pk]),
+        "partner people": reverse("console-partner-people", args=[world.partner.pk]),
+        "partner access": reverse(
+            "console-partner-access", args=[world.partner.pk, world.alpha.pk]
+        ),
+        "terms": reverse("console-terms"),
         "calls": reverse("console-calls"),
         "notices": reverse("console-notices"),
         "notice": reverse("console-notice", args=[world.notice.pk]),
@@ -183,3 +189,9 @@ def pages_of(world: World) -> dict[str, str]:
         "password": reverse("admin:password_change"),
         "confirm": reverse("console-sign-in-again"),
     }
+
+
+def partner_pages() -> dict[str, str]:
+    """The partners' own pages, for somebody of the story's partner."""
+    names = ("home", "keys", "notices", "feedback", "compare", "account")
+    return {name: reverse(f"partner-{name}") for name in names}

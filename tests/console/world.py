@@ -10,7 +10,7 @@ from typing import Any
 
 from alpha.models import Feedback, Finding, Notice, Partner, PreferenceSession, UsageEvent
 from alpha.services import feedback as inbox
-from alpha.services import findings, grants, keys, partners
+from alpha.services import findings, grants, keys, partner_logins, partners, terms
 from alpha.services.findings import Weakness
 from alpha.services.preference_answers import Asked, keep_text
 from alpha.states import FeedbackState, NoticeKind
@@ -59,6 +59,7 @@ CANARY = (
     "<img src=x onerror=\"document.title='pwned'\"> {{ 7|add:7 }} \u202egnp.exe\u202c \x1b[31mred"
     "<svg onload=document.title='pwned'> [it](javascript:document.title='pwned')"
 )
+PARTNER_PERSON = "ada@acme.example"
 N_CASES = 60
 RECORDED = Path(__file__).parent.parent / "evals/formats/promptfoo_recorded"
 CONFIG, RESULTS = RECORDED / "promptfooconfig.yaml", RECORDED / "results.json"
@@ -375,6 +376,7 @@ def _partner(cast: Cast, stage: Stage) -> Partner:
         actor=actor, stage=stage, partner=partner, consent=consent, quotas=quotas
     )
     key, _ = keys.issue_key(actor=actor, partner=partner, name="laptop")
+    _people(cast, partner)
     release = Release.objects.get(stage=stage, ended_at=None)
     for number in range(3):
         identifier = uuid7()
@@ -407,6 +409,17 @@ def _partner(cast: Cast, stage: Stage) -> Partner:
             ended_at=clock.now(),
         )
     return partner
+
+
+def _people(cast: Cast, partner: Partner) -> None:
+    """Somebody who is in, somebody who is invited, and the terms they read."""
+    actor = cast.partner_manager
+    for email in (PARTNER_PERSON, "bo@acme.example"):
+        _, secret = partner_logins.invite(actor=actor, partner=partner, email=email)
+        if email == PARTNER_PERSON:
+            name = f"Ada {CANARY}"
+            partner_logins.accept_invitation(secret=secret, name=name, password=builders.PASSWORD)
+    terms.publish_terms(actor=actor, version="2026-1", text=f"Be kind to it. {CANARY}")
 
 
 def _feedback(cast: Cast, partner: Partner) -> Feedback:
