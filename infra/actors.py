@@ -31,6 +31,8 @@ class Actor:
     roles: frozenset[Role] = frozenset()
     scopes: frozenset[Scope] = frozenset()
     on_behalf_of: str = ""
+    # Manages people and logins; decides nothing about checkpoints by it.
+    is_administrator: bool = False
 
     @property
     def is_person(self) -> bool:
@@ -51,6 +53,15 @@ class Actor:
         allowed = [role.value for role in roles]
         allowed += [f"service keys with scope {scope}"] if scope else []
         sentence = f"{self.name} may not {action}; allowed: {', '.join(allowed) or 'nobody'}."
+        raise NotPermitted(
+            "not_permitted", sentence, [Reason(code="not_permitted", sentence=sentence)]
+        )
+
+    def must_administer(self, action: str) -> None:
+        """NotPermitted unless an administrator's login, or Slipway itself, does it."""
+        if self.is_administrator or self.kind is ActorKind.SYSTEM:
+            return
+        sentence = f"{self.name} may not {action}; allowed: administrators."
         raise NotPermitted(
             "not_permitted", sentence, [Reason(code="not_permitted", sentence=sentence)]
         )

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
+from allauth.usersessions.models import UserSession
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.db import models
@@ -61,12 +65,20 @@ class SuperuserAdmin(RecordAdmin):
 
 
 def _audit(request: HttpRequest, verb: str, row: models.Model, message: Any) -> None:
+    actor = actor_of_login(request.user)  # type: ignore[arg-type]
+    actor.must_administer("edit people and logins")
     audit.record(
-        actor=actor_of_login(request.user),  # type: ignore[arg-type]
+        actor=actor,
         action=f"{row._meta.verbose_name}.{verb}",
         subject=row,
         after={"fields": message},
     )
+
+
+for model in (Authenticator, EmailAddress, SocialAccount, SocialApp, SocialToken, UserSession):
+    # They hold secrets, or make ways in: what may be done with them stands on pages of its own.
+    if admin.site.is_registered(model):
+        admin.site.unregister(model)
 
 
 @admin.register(Person)

@@ -6,6 +6,7 @@ from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
+from infra import clock
 from infra.delivery_states import DELIVERY_TRANSITIONS, DeliveryState
 from infra.ids import uuid7
 from infra.notification_models import AuditReader as AuditReader
@@ -69,6 +70,66 @@ class ServiceKey(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class SignInFailures(models.Model):
+    """How many sign-ins failed for one login, or from one address, in the window that runs."""
+
+    kind = models.CharField(max_length=10)
+    subject = models.CharField(max_length=160, help_text="Login, digest of no login, or address.")
+    n_failed = models.PositiveIntegerField()
+    ends_at = models.DateTimeField(help_text="When the window ends, and the lock with it.")
+
+    class Meta:
+        db_table = "sign_in_failures"
+        verbose_name = "sign-in lock"
+        constraints = [
+            models.UniqueConstraint(fields=["kind", "subject"], name="sign_in_failures_one_counter")
+        ]
+
+    def __str__(self) -> str:
+        unknown = self.subject.startswith("unknown:")
+        return "a login that does not exist" if unknown else f"{self.kind} {self.subject}"
+
+
+class Invitation(models.Model):
+    """Somebody asked in by an administrator; the link's token is kept as a digest alone."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    email = models.EmailField()
+    name = models.CharField(max_length=200)
+    roles = ArrayField(models.CharField(max_length=40), help_text="What the login will hold.")
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    invited_by = models.ForeignKey(Person, on_delete=models.PROTECT, null=True)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True)
+    accepted_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "invitation"
+        ordering = ["-created_at"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(accepted_at=None) | models.Q(revoked_at=None),
+                name="invitation_ends_once",
+                violation_error_message="An invitation is accepted or taken back, not both.",
+            )
+        ]
+        triggers = [kept("invitation")]
+
+    def __str__(self) -> str:
+        return f"{self.name} <{self.email}>"
+
+    @property
+    def state(self) -> str:
+        """What became of it: open, accepted, revoked or expired."""
+        if self.accepted_at is not None:
+            return "accepted"
+        if self.revoked_at is not None:
+            return "revoked"
+        return "open" if self.expires_at > clock.now() else "expired"
 
 
 class AuditEntry(models.Model):

@@ -23,6 +23,7 @@ def actor_of_login(login: User) -> Actor:
         name=login.person.name if login.person else login.username,
         person_id=login.person_id,
         roles=frozenset(_ROLES[name] for name in groups if name in _ROLES),
+        is_administrator=login.is_active and login.is_superuser and not has_left,
     )
 
 

@@ -40,3 +40,9 @@ def role_named(name: str) -> Role:
     except ValueError:
         known = ", ".join(role.value for role in Role)
         raise ValueError(f"unknown role {name!r}; known roles: {known}") from None
+
+
+def mfa_roles(text: str) -> frozenset[str]:
+    """The roles of SLIPWAY_MFA_ROLES, "administrators" among them; ValueError for another word."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    return frozenset(name if name == "administrators" else role_named(name).value for name in names)

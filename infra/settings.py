@@ -21,6 +21,8 @@ import releases.states
 from infra import embedded, mail_server
 from infra.console.look import UNFOLD as UNFOLD
 from infra.environment import flag, number, text
+from infra.oidc_settings import origin_of, single_sign_on
+from infra.roles import mfa_roles
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 STATE_DIR = embedded.state_dir()
@@ -69,6 +71,13 @@ SECURE = BASE_URL.startswith("https://")
 INSTALLED_APPS = [
     "infra.console",
     "unfold",
+    # Before ours: what these register in the admin is taken out of it there.
+    "allauth",
+    "allauth.account",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "allauth.mfa",
+    "allauth.usersessions",
     "infra",
     "releases",
     "alpha",
@@ -98,6 +107,8 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "infra.required_factors.SignedInMiddleware",
 ]
 
 ROOT_URLCONF = "infra.urls"
@@ -217,6 +228,29 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 
+# Sign-in (docs/signing-in.md): django-allauth's parts for it, and nothing of its sign-up.
+REAUTHENTICATE_WITHIN_S = int(number("SLIPWAY_REAUTHENTICATE_WITHIN_S", 12 * 3600))
+# Failed sign-ins of one login, or from one address, that lock it, and for how long.
+LOCKOUT_AFTER = int(number("SLIPWAY_LOCKOUT_AFTER", 5))
+LOCKOUT_ADDRESS_AFTER = int(number("SLIPWAY_LOCKOUT_ADDRESS_AFTER", 50))
+LOCKOUT_S = int(number("SLIPWAY_LOCKOUT_S", 15 * 60))
+# Roles that need a second factor; "administrators" is one.
+MFA_ROLES = mfa_roles(text("SLIPWAY_MFA_ROLES"))
+ACCOUNT_ADAPTER = "infra.accounts.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+# Failures are counted in the database (infra/lockouts.py): exact with several servers.
+ACCOUNT_RATE_LIMITS = False
+MFA_RATE_LIMITS = False
+MFA_ADAPTER = "infra.accounts.SecondFactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_TOLERANCE = 1
+SOCIALACCOUNT_ADAPTER = "infra.single_sign_on.SingleSignOnAdapter"
+SOCIALACCOUNT_EMAIL_VERIFICATION = "none"
+SOCIALACCOUNT_PROVIDERS = single_sign_on(REAUTHENTICATE_WITHIN_S)
+
 # Scripts: neither unsafe-inline nor unsafe-eval. Styles: unfold and Alpine set style attributes.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -228,7 +262,7 @@ CONTENT_SECURITY_POLICY = {
         "connect-src": [SELF],
         "object-src": [NONE],
         "base-uri": [SELF],
-        "form-action": [SELF],
+        "form-action": [SELF, *origin_of(SOCIALACCOUNT_PROVIDERS)],
         "frame-ancestors": [NONE],
     }
 }
@@ -382,6 +416,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(minutes=5),
         "options": {"expires": 240},
     },
+    "infra.drop_sign_in_failures": {
+        "task": "infra.drop_sign_in_failures",
+        "schedule": timedelta(hours=1),
+        "options": {"expires": 3000},
+    },
     "infra.anchor_audit": {"task": "infra.anchor_audit", "schedule": timedelta(seconds=60)},
 }
 
@@ -465,7 +504,6 @@ STAGE_SECTIONS = ["alpha.console.sections.who_may_call"]
 # Models that graders may ask, beside deployed checkpoints.
 JUDGE_ENDPOINTS = evals.judge_endpoints.parse(text(evals.judge_endpoints.VARIABLE))
 
-REAUTHENTICATE_WITHIN_S = int(number("SLIPWAY_REAUTHENTICATE_WITHIN_S", 12 * 3600))
 DEMO = flag("SLIPWAY_DEMO", default=True)
 
 LOGGING = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from infra import audit, webhooks
+from infra import audit, lockouts, webhooks
 from infra.notifications import mailing, reader
 
 
@@ -31,3 +31,9 @@ def notify() -> None:
 def look_ahead() -> None:
     """Tell people what ends soon."""
     reader.look_ahead()
+
+
+@shared_task(name="infra.drop_sign_in_failures")
+def drop_sign_in_failures() -> None:
+    """Forget failed sign-ins whose window is over."""
+    lockouts.drop_old()

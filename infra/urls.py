@@ -7,8 +7,9 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from infra.api import notifications, webhooks
+from infra.api import my_sign_in, notifications, people, webhooks
 from infra.api.brief import BriefView
+from infra.api.rights import Rights
 from infra.exposition import ProductMetrics
 from infra.views import Health, page_missing, page_refused, server_failed
 
@@ -19,6 +20,25 @@ urlpatterns = [
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("api/brief/", BriefView.as_view(), name="brief"),
+    path("api/invitations/", people.Invitations.as_view(), name="invitations"),
+    path(
+        "api/invitations/<uuid:invitation_id>/revoke/",
+        people.RevokeInvitation.as_view(),
+        name="invitation-revoke",
+    ),
+    path("api/sign-in-locks/", people.SignInLocks.as_view(), name="sign-in-locks"),
+    path("api/sign-in-locks/lift/", people.LiftSignInLock.as_view(), name="sign-in-lock-lift"),
+    path("api/my-sign-in/", include(my_sign_in.urlpatterns)),
+    path("api/my-sessions/", people.OwnSessions.as_view(), name="my-sessions"),
+    path(
+        "api/my-sessions/end-others/", people.EndOtherSessions.as_view(), name="my-sessions-others"
+    ),
+    path(
+        "api/my-sessions/<int:session_id>/end/",
+        people.EndOwnSession.as_view(),
+        name="my-session-end",
+    ),
+    path("api/roles/", Rights.as_view(), name="roles"),
     path("api/webhooks/", webhooks.Endpoints.as_view(), name="webhooks"),
     path("api/webhook-secrets/", webhooks.NewSecret.as_view(), name="webhook-secrets"),
     path("api/webhooks/<slug:name>/test/", webhooks.SendTest.as_view(), name="webhook-test"),

@@ -65,7 +65,7 @@ class HasRecentSignIn(BasePermission):
     def has_permission(self, request: Request, view: Any) -> bool:
         is_session = isinstance(request.successful_authenticator, ConsoleSessionAuthentication)
         if is_session and not is_recent(request._request):
-            sentence = "Your sign-in is too old for a decision: give your password again."
+            sentence = "Your sign-in is too old for a decision: confirm that it is you."
             reason = Reason(code="stale_sign_in", sentence=sentence)
             raise NotPermitted("stale_sign_in", sentence, [reason])
         return True

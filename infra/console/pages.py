@@ -149,7 +149,7 @@ class StaleSignIn(NotPermitted):
     """A decision needs a recent sign-in; `address` is where the password is asked."""
 
     def __init__(self, back: str) -> None:
-        sentence = "Your sign-in is too old for a decision: give your password again."
+        sentence = "Your sign-in is too old for a decision: confirm that it is you."
         super().__init__("stale_sign_in", sentence)
         self.back = back
 

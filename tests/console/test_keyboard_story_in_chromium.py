@@ -81,7 +81,7 @@ def test_it_is_approved_halted_and_rolled_back_by_keyboard(browser: Browser, sit
         press(page, ".sw-line:has-text('waits for you')")
         asked(let_the_sign_ins_age)
         press(page, "button:text-is('Approve')", "Space")
-        assert "give your password again" in page.inner_text("#refusal")
+        assert "confirm that it is you" in page.inner_text("#refusal")
         assert released(site)[0] == "chat-nano-1"
         press(page, "#refusal a")
         type_into(page, "#again-password", PASSWORD)
