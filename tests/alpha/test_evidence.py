@@ -70,11 +70,13 @@ def story() -> Story:
 def served(story: Story, n_bad: int, rounds: int = 12, n: int = 30) -> None:
     """Rounds of `n` units an arm, of which the candidate fails `n_bad` and the incumbent 1."""
     for number in range(rounds):
-        traffic, name = story.traffic, f"r{number}-"
-        ship(traffic.calls(story.incumbent, n - 1, prefix=name))
-        ship(traffic.calls(story.incumbent, 1, prefix=f"{name}x", **FAILED))
-        ship(traffic.calls(story.candidate, n - n_bad, prefix=name))
-        ship(traffic.calls(story.candidate, n_bad, prefix=f"{name}x", **FAILED))
+        calls, name = story.traffic.calls, f"r{number}-"
+        ship(
+            calls(story.incumbent, n - 1, prefix=name)
+            + calls(story.incumbent, 1, prefix=f"{name}x", **FAILED)
+            + calls(story.candidate, n - n_bad, prefix=name)
+            + calls(story.candidate, n_bad, prefix=f"{name}x", **FAILED)
+        )
         close_batches(NOW - timedelta(minutes=50 - number))
 
 
@@ -121,9 +123,11 @@ def test_latency_is_held_to_what_the_incumbent_took_before(story: Story) -> None
     close_batches(SINCE)
     calls = story.traffic.calls
     for number in range(15):
-        ship(calls(story.incumbent, 30, prefix=f"r{number}-", total_ms=100.0))
-        ship(calls(story.candidate, 15, prefix=f"r{number}-", total_ms=100.0))
-        ship(calls(story.candidate, 15, prefix=f"s{number}-", total_ms=900.0))
+        ship(
+            calls(story.incumbent, 30, prefix=f"r{number}-", total_ms=100.0)
+            + calls(story.candidate, 15, prefix=f"r{number}-", total_ms=100.0)
+            + calls(story.candidate, 15, prefix=f"s{number}-", total_ms=900.0)
+        )
         close_batches(NOW)
     found = story.gather("latency", ratio_at_most=1.1)
     assert found.observed is not None and found.observed["threshold_ms"] == 189
@@ -143,17 +147,14 @@ def test_latency_waits_for_what_the_incumbent_took_before(story: Story) -> None:
 def test_cost_is_compared_within_each_partner(price: float, outcome: Outcome) -> None:
     story = Story("acme", "bell")
     for number in range(20):
-        for partner, cost in (("acme", 100), ("bell", 9000)):
+        events = []
+        for partner, n, cost in (("acme", 10, 100), ("bell", 30, 9000)):
             for release, factor in ((story.incumbent, 1.0), (story.candidate, price)):
                 for jitter in (0.9, 1.0, 1.1):
                     micros = int(cost * factor * jitter)
-                    name = f"r{number}-{jitter}-"
-                    share = {"acme": 10, "bell": 30}[partner]
-                    ship(
-                        story.traffic.calls(
-                            release, share, partner=partner, prefix=name, cost_micros=micros
-                        )
-                    )
+                    told = {"partner": partner, "prefix": f"r{number}-{jitter}-"}
+                    events += story.traffic.calls(release, n, **told, cost_micros=micros)
+        ship(events)
         close_batches(NOW)
     found = story.gather("cost", ratio_at_most=1.5)
     assert found.observed is not None
@@ -211,10 +212,11 @@ def test_one_partners_bad_day_is_no_alarm() -> None:
     calls = story.traffic.calls
     for number in range(25):
         name = f"r{number}-"
-        ship(calls(story.incumbent, 40, prefix=name) + calls(story.candidate, 10, prefix=name))
-        for release, good, bad in ((story.incumbent, 5, 5), (story.candidate, 20, 20)):
-            ship(calls(release, good, partner="bell", prefix=name))
-            ship(calls(release, bad, partner="bell", prefix=f"{name}x", **FAILED))
+        events = calls(story.incumbent, 40, prefix=name) + calls(story.candidate, 10, prefix=name)
+        for release, n in ((story.incumbent, 5), (story.candidate, 20)):
+            events += calls(release, n, partner="bell", prefix=name)
+            events += calls(release, n, partner="bell", prefix=f"{name}x", **FAILED)
+        ship(events)
         close_batches(NOW)
     found = story.gather("error_rate", ratio_at_most=1.5)
     assert found.observed is not None
