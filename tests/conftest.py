@@ -148,7 +148,7 @@ def own_database(template: str | None = None) -> Iterator[str]:
     finally:
         connections.close_all()
         _work_in(original)
-        _administer(f"DROP DATABASE {name} WITH (FORCE)")
+        drop_database(name)
 
 
 def copy_database(template: str, name: str) -> None:
@@ -157,6 +157,11 @@ def copy_database(template: str, name: str) -> None:
     # Where files cost nothing they are copied; elsewhere through the log, without checkpoints.
     way = "file_copy" if state_folder.is_in_memory(_STATE) else "wal_log"
     _administer(f"CREATE DATABASE {name} TEMPLATE {template} OWNER slipway_owner STRATEGY {way}")
+
+
+def drop_database(name: str) -> None:
+    """It goes, whoever is still its client."""
+    _administer(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def _administer(statement: str) -> None:

@@ -12,7 +12,7 @@ import psycopg
 from django.db import connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from tests.conftest import database_url
+from tests.conftest import copy_database, database_url, drop_database
 
 PATIENCE_S = 20
 
@@ -92,11 +92,10 @@ class Copies:
         settings = connections["default"].settings_dict
         before, self._n = settings["NAME"], self._n + 1
         name = f"{self.original}_{self._n}"
-        with psycopg.connect(database_url("superuser", "postgres"), autocommit=True) as admin:
-            admin.execute(f"CREATE DATABASE {name} TEMPLATE {self.original} OWNER slipway_owner")
-            settings["NAME"] = name
-            if before != self.original:
-                admin.execute(f"DROP DATABASE {before} WITH (FORCE)")
+        copy_database(self.original, name)
+        settings["NAME"] = name
+        if before != self.original:
+            drop_database(before)
 
     def drop(self) -> None:
         """Back to the original; the last copy goes."""
@@ -104,5 +103,4 @@ class Copies:
         settings = connections["default"].settings_dict
         before, settings["NAME"] = settings["NAME"], self.original
         if before != self.original:
-            with psycopg.connect(database_url("superuser", "postgres"), autocommit=True) as admin:
-                admin.execute(f"DROP DATABASE {before} WITH (FORCE)")
+            drop_database(before)
