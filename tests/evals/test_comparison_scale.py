@@ -41,7 +41,7 @@ def n_queries(client: Client, path: str) -> int:
 
 def test_the_page_asks_the_same_few_queries_at_any_size() -> None:
     client, found = None, []
-    for n_cases, name in ((150, "large"), (600, "larger")):
+    for n_cases, name in ((60, "large"), (180, "larger")):
         candidate, baseline = large.pair(n_cases, name)
         made = compare(candidate_run=candidate, baseline_run=baseline)
         assert len(made.nodes) == large.N_NODES and made.n_errored
