@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from infra.embedded.processes import wait_until
+from tests import state_folder
 from tests.alpha.gateway.upstream import Upstream
 from tests.walk.browser import Browser, chromium
 from tests.walk.product import Product
@@ -67,8 +67,7 @@ def _place(item: pytest.Item) -> int:
 @pytest.fixture(scope="session")
 def product() -> Iterator[Product]:
     """Running, its demo on the way; nothing of it is left at the end."""
-    # Short: Unix sockets lie below it.
-    state = Path(tempfile.mkdtemp(prefix="slw-up-"))
+    state = Path(state_folder.make())
     product = Product(state)
     try:
         product.ready_s = product.start()
