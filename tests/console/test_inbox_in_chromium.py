@@ -46,8 +46,9 @@ def test_keys_walk_the_inbox_and_open_what_is_asked(browser: Browser, site: Site
         assert visit.problems() == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.long)])
+@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_the_inboxs_pages_fit_and_complain_of_nothing(
     browser: Browser, site: Site, width: int, theme: str
 ) -> None:

@@ -117,7 +117,8 @@ def roll_back(stage: str, release: Release) -> str:
     return f"/api/stages/{stage}/rollback/"
 
 
-@pytest.mark.parametrize("to", [halt, pytest.param(roll_back, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("to", [halt, roll_back])
 def test_a_click_reaches_the_next_call_while_the_queue_is_moved(
     ramping: Access,
     cast: Cast,

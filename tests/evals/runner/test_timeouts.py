@@ -55,6 +55,7 @@ def test_without_a_limit_a_slow_answer_is_awaited(upstream: Upstream) -> None:
     assert run.results.filter(state="passed").count() == 12
 
 
+@pytest.mark.long
 def test_an_upstream_that_is_away_is_errored_whatever_the_limit() -> None:
     version = builders.published(1, policy=Policy(request_timeout_s=0.2, timed_out=1.0))
     run = builders.execute(builders.start(version, builders.served("http://127.0.0.1:9/v1")))

@@ -140,6 +140,7 @@ def test_all_or_none_and_every_reason(upstream: Upstream) -> None:
         )
 
 
+@pytest.mark.long
 def test_ten_starts_with_one_key_make_one_set_and_one_report(
     committed_db: str, valkey: str, upstream: Upstream
 ) -> None:

@@ -86,6 +86,7 @@ def test_tethered_servers_end_when_their_starter_is_killed(state: Path) -> None:
     assert rows("app", "SELECT 1") == [(1,)]
 
 
+@pytest.mark.long
 def test_a_server_left_by_a_killed_process_is_replaced_never_doubled(state: Path) -> None:
     other = run_python(
         "from infra import embedded; embedded.start_postgres(); print('up', flush=True); input()"
@@ -100,6 +101,7 @@ def test_a_server_left_by_a_killed_process_is_replaced_never_doubled(state: Path
     assert postmaster().pid != left.pid
 
 
+@pytest.mark.long
 def test_a_killed_first_start_is_begun_anew(fresh_state: Path) -> None:
     draft = fresh_state / "postgres" / "data.new"
     draft.mkdir(parents=True)

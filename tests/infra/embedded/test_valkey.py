@@ -44,6 +44,7 @@ def test_celery_gets_the_same_server_in_its_own_spelling(url: str, expected: str
     assert embedded.broker_url(url) == expected
 
 
+@pytest.mark.long
 def test_a_frozen_server_is_stopped_all_the_same(state: Path) -> None:
     embedded.start_valkey()
     process = find_process("valkey-server", str(state / "valkey" / "valkey.conf"))

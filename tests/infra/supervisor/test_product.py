@@ -131,7 +131,14 @@ def test_the_product_comes_up_plays_its_demo_and_says_so(start: Start) -> None:
         assert words in said
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "signum",
+    [
+        signal.SIGTERM,
+        pytest.param(signal.SIGINT, marks=pytest.mark.long),
+        pytest.param(signal.SIGHUP, marks=pytest.mark.long),
+    ],
+)
 def test_a_stop_ends_every_process_in_time(start: Start, signum: signal.Signals) -> None:
     product = start()
     product.await_fact("ready", True)
@@ -143,6 +150,7 @@ def test_a_stop_ends_every_process_in_time(start: Start, signum: signal.Signals)
     assert product.facts["ready"] is False
 
 
+@pytest.mark.long
 def test_a_process_that_ignores_the_stop_is_killed_in_time(start: Start) -> None:
     product = start("stubborn")
     product.await_fact("ready", True)
@@ -198,6 +206,7 @@ def test_a_killed_valkey_is_healed(start: Start) -> None:
     assert wait_until(healed, timeout_s=HEALED_WITHIN_S)
 
 
+@pytest.mark.long
 def test_a_killed_supervisor_takes_its_processes_along_and_the_next_start_works(
     start: Start,
 ) -> None:
@@ -230,6 +239,7 @@ def test_a_second_supervisor_is_refused_with_the_first_ones_number(start: Start)
     assert product.get() == 200
 
 
+@pytest.mark.long
 def test_a_start_during_a_stop_waits_for_it(start: Start) -> None:
     first = start("stubborn")
     first.await_fact("ready", True)
@@ -267,7 +277,7 @@ def test_a_demo_that_fails_is_said_and_the_product_goes_on(start: Start) -> None
         ("migrate", "The step 'migrate' failed (exit code 1)"),
         ("bootstrap", "The step 'bootstrap' failed (exit code 1)"),
         ("not_json", "printed no JSON"),
-        ("server", "The server does not start"),
+        pytest.param("server", "The server does not start", marks=pytest.mark.long),
     ],
 )
 def test_a_start_that_cannot_succeed_ends_with_the_reason(

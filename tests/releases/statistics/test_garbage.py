@@ -52,7 +52,7 @@ def answered(method, text):
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("method", METHODS)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_garbage_in_every_field_is_answered_or_refused_by_name(method, data):
     fields = (*METHODS[method].needs, *METHODS[method].takes)
@@ -62,7 +62,7 @@ def test_garbage_in_every_field_is_answered_or_refused_by_name(method, data):
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("method", METHODS)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_one_piece_of_garbage_in_good_input_is_answered_or_refused_by_name(method, data):
     row = next(row["in"] for row in REFERENCES if row["method"] == method)
