@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from evals.console.charts import frontier_chart
+from evals.console.charts import COST, LATENCY, frontier_chart
 from evals.models import Suite, SuiteVersion
 from evals.selectors.suites import version_named
 from evals.services.frontier import frontier
@@ -38,5 +38,7 @@ class FrontierPage(Page):
             "version": self.version,
             "points": found.points,
             "sentences": found.sentences,
-            "chart": frontier_chart(found.points),
+            "charts": [
+                (axis.title, frontier_chart(found.points, axis)) for axis in (COST, LATENCY)
+            ],
         }

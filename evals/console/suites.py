@@ -11,28 +11,47 @@ from django.urls import reverse
 from evals.console.charts import trend_chart
 from evals.console.forms import AuditForm, RenewForm
 from evals.console.queries import scoreboard, versions_of
+from evals.console.sparkline import sparkline
 from evals.models import Case, Suite, SuiteVersion
 from evals.selectors import suites as reads
-from evals.selectors.health import health_of, suite_health
+from evals.selectors.dead_cases import DeadCases, dead_cases
+from evals.selectors.health import Health, health_of, suite_health
+from evals.selectors.judge_uses import judge_uses
 from evals.services import drafts, suites
 from evals.services.health import audit_case
-from evals.shelf import notes_of
+from evals.shelf import WORST_FIRST, notes_of
 from evals.states import AuditFinding
 from infra import clock
 from infra.console.fields import NoForm, WhyForm
 from infra.console.pages import Crumbs, Page, page_of
 from infra.errors import NotFound
+from releases.statistics.suite_status import SuiteStatus
 
 
 class SuitesPage(Page):
-    """All suites with their health."""
+    """All suites with their health, the one that dies next first."""
 
     template_name = "evals/suites.html"
     title = "Suites"
 
     def context(self) -> dict[str, Any]:
         today = clock.now().date()
-        return {"rows": health_of(reads.suites(), today)}
+        rows = sorted(health_of(reads.suites(), today), key=lambda row: _dies_at(row[1]))
+        return {
+            "rows": [
+                (suite, health, [(one, sparkline(one.measured)) for one in health.classes])
+                for suite, health in rows
+            ],
+            "counts": [(state, sum(h.state is state for _, h in rows)) for state in WORST_FIRST],
+            "next": next(((s, h) for s, h in rows if h.state is not SuiteStatus.EXPIRED), None),
+        }
+
+
+def _dies_at(health: Health) -> tuple[int, str, str]:
+    """The most worn first, then whichever ends first: by forecast, or by its review."""
+    forecasts = [one.measured.forecast for one in health.classes if one.measured.forecast]
+    first = min([*forecasts, health.review_by.isoformat()])
+    return WORST_FIRST.index(health.state), first, health.review_by.isoformat()
 
 
 class SuitePage(Page):
@@ -68,9 +87,20 @@ class SuitePage(Page):
             "would_go_stale": reads.stale_by_draft(draft) if draft else [],
             "shown": shown,
             "board": scoreboard(newest) if newest else None,
+            "judges": judge_uses(newest, clock.now()) if newest else [],
+            "dead": self._dead(newest, health),
             "cases": page_of(self.request, cases, 25),
             "may_edit": self.actor.may(*drafts.EDITORS),
         }
+
+    def _dead(self, newest: SuiteVersion | None, health: Health) -> tuple[str, DeadCases] | None:
+        """The dead cases of the size class that the address names; read only when asked for."""
+        wanted = self.request.GET.get("dead", "")
+        one = next((one for one in health.classes if one.name == wanted), None)
+        if newest is None or one is None:
+            return None
+        found = dead_cases(newest, one.family_id, one.size)
+        return None if found is None else (one.name, found)
 
     def _cases(self, shown: SuiteVersion | None) -> QuerySet[Case]:
         """The version's cases, or the one that the address names."""

@@ -30,6 +30,7 @@ class ClassHealth:
     reason: str
     measured: Measured
     measured_at: datetime
+    family_id: UUID | None = None
 
     @property
     def name(self) -> str:
@@ -115,6 +116,7 @@ def _class_health(suite: Suite, row: SuiteHealth, today: date) -> ClassHealth:
         reason=reason,
         measured=measured,
         measured_at=row.measured_at,
+        family_id=row.family_id,
     )
 
 

@@ -24,24 +24,30 @@
     });
   }
 
-  // A 95 % interval as a line behind each point, within the plot.
+  function stroke(pen, fromX, fromY, toX, toY) {
+    pen.beginPath();
+    pen.moveTo(fromX, fromY);
+    pen.lineTo(toX, toY);
+    pen.stroke();
+  }
+
+  // A 95 % interval as a line behind each point, across and up, within the plot.
   var intervals = {
     id: "intervals",
     beforeDatasetsDraw: function (chart) {
-      var pen = chart.ctx, area = chart.chartArea, y = chart.scales.y;
+      var pen = chart.ctx, area = chart.chartArea, x = chart.scales.x, y = chart.scales.y;
       pen.save();
       pen.beginPath();
       pen.rect(area.left, area.top, area.width, area.height);
       pen.clip();
       eachPoint(chart, function (mark, point, series) {
-        if (point.lo === null || point.hi === null) {
-          return;
-        }
         pen.strokeStyle = series.borderColor;
-        pen.beginPath();
-        pen.moveTo(mark.x, y.getPixelForValue(point.lo));
-        pen.lineTo(mark.x, y.getPixelForValue(point.hi));
-        pen.stroke();
+        if (typeof point.lo === "number" && typeof point.hi === "number") {
+          stroke(pen, mark.x, y.getPixelForValue(point.lo), mark.x, y.getPixelForValue(point.hi));
+        }
+        if (typeof point.xlo === "number" && typeof point.xhi === "number") {
+          stroke(pen, x.getPixelForValue(point.xlo), mark.y, x.getPixelForValue(point.xhi), mark.y);
+        }
       });
       pen.restore();
     },
