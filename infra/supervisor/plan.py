@@ -123,7 +123,8 @@ def _services() -> tuple[Service, ...]:
 
 
 def _server(logs: Path, environment: Mapping[str, str], listener_fd: int) -> Spec:
-    options = ("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--no-server-header")
+    http = "infra.http_protocol:HeadWithBody"
+    options = ("--loop", "uvloop", "--http", http, "--no-access-log", "--no-server-header")
     return Spec(
         name="server",
         command=(

@@ -20,8 +20,10 @@ from tests.bench_gateway.load import Target, chat
 from tests.bench_gateway.mock import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-OPTIONS = ("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--no-server-header")
+OPTIONS = ("--loop", "uvloop", "--no-access-log", "--no-server-header")
 GATEWAY, BARE = "infra.gateway_asgi:application", "tests.bench_gateway.bare:application"
+# The gateway as the product starts it; the reference as uvicorn comes.
+HTTP = {GATEWAY: "infra.http_protocol:HeadWithBody", BARE: "httptools"}
 STREAMED = ("stream", "paced")
 
 
@@ -51,9 +53,10 @@ class Stack:
     def server(self, application: str, workers: int = 1) -> Iterator[Target]:
         """uvicorn with that application, until the block ends."""
         port = free_port()
-        command = [sys.executable, "-m", "uvicorn", application, *OPTIONS, "--port", str(port)]
+        http = ("--http", HTTP[application])
+        command = [*(sys.executable, "-m", "uvicorn", application), *OPTIONS, *http]
         process = subprocess.Popen(
-            [*command, "--workers", str(workers), "--log-level", "warning"],
+            [*command, *("--port", str(port), "--workers", str(workers), "--log-level", "warning")],
             cwd=ROOT,
             env=self.environment,
         )

@@ -18,6 +18,7 @@ from alpha.gateway.config import GatewayConfig
 from alpha.gateway.parts import Parts
 from alpha.models import UsageEvent
 from infra.gateway_asgi import gateway_config
+from infra.http_protocol import HeadWithBody
 
 
 class _Server(uvicorn.Server):
@@ -50,6 +51,7 @@ class Running:
             log_level="error",
             server_header=False,
             loop="uvloop",
+            http=HeadWithBody,
             interface="asgi3",
         )
         settings.timeout_graceful_shutdown = 1
