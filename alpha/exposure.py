@@ -77,5 +77,6 @@ def told(notice: Notice) -> list[Told]:
     """Who got the notice; of a recall with what each was served, as it is known today."""
     exposures = exposed_to(notice.checkpoint) if notice.checkpoint else []
     served = {one.partner.pk: one for one in exposures}
-    recipients = notice.recipients.select_related("partner", "acknowledged_with")
+    related = ("partner", "acknowledged_with", "acknowledged_by")
+    recipients = notice.recipients.select_related(*related)
     return [Told(recipient=one, exposure=served.get(one.partner_id)) for one in recipients]

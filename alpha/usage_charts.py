@@ -39,6 +39,11 @@ class Line:
     y: float
     label: str
 
+    @property
+    def word_y(self) -> float:
+        """Where its words stand: above it, or below where there is no room."""
+        return self.y - 5 if self.y > 30 else self.y + 12
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:

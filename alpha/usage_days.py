@@ -78,6 +78,13 @@ def usage_days(
         return tuple(UsageDay(**dict(zip(names, row, strict=True))) for row in cursor.fetchall())
 
 
+def by_codename(rows: Sequence[UsageDay]) -> dict[str, UsageTotal]:
+    """The sums of each codename, most called first."""
+    names = {row.codename for row in rows}
+    found = {name: total_of([row for row in rows if row.codename == name]) for name in names}
+    return dict(sorted(found.items(), key=lambda item: (-item[1].n_requests, item[0])))
+
+
 def first_day(days: int = DAYS) -> date:
     """Where a span of so many days that ends today begins."""
     return clock.now().date() - timedelta(days=days - 1)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from alpha.models import Partner
 from alpha.usage_charts import Chart, names_of, spans, stacked
-from alpha.usage_days import DAYS, UsageDay, first_day, total_of, usage_days
+from alpha.usage_days import DAYS, UsageDay, by_codename, first_day, total_of, usage_days
 
 MICROS = 1_000_000
 
@@ -20,6 +20,7 @@ def usage_view(partner: Partner, key_id: UUID | None = None) -> dict[str, Any]:
         "charts": charts_of(rows, partner, total.currency),
         "series": names_of(rows),
         "total": total,
+        "by_codename": by_codename(rows),
         "usage": rows[::-1],
         "days": DAYS,
     }

@@ -92,6 +92,20 @@ class Notices(ListAPIView):
         return Response(NoticeOut(exposure.notice_of(made.pk)).data, status=201)
 
 
+class ExposedOut(ServedOut):
+    """What a checkpoint served one partner."""
+
+    partner = serializers.CharField(source="partner.name")
+
+
+class RecallPreview(APIView):
+    @extend_schema(responses=ExposedOut(many=True))
+    def get(self, request: Request, name: str) -> Response:
+        """Whom a recall of the checkpoint would tell, and what it served them."""
+        exposed = exposure.exposed_to(checkpoint_named(name))
+        return Response(ExposedOut(exposed, many=True).data)
+
+
 class Recalls(APIView):
     @extend_schema(request=RecallIn, responses={201: NoticeOut})
     def post(self, request: Request) -> Response:

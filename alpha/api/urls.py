@@ -110,6 +110,7 @@ urlpatterns = [
     *triage.urlpatterns,
     path("notices/", notices.Notices.as_view(), name="notices"),
     path("notices/<uuid:notice_id>/", notices.NoticeDetail.as_view(), name="notice"),
+    path("recalls/<str:name>/exposed/", notices.RecallPreview.as_view(), name="recall-exposed"),
     path("recalls/", notices.Recalls.as_view(), name="recalls"),
     *history.urlpatterns,
     path("findings/", findings.Findings.as_view(), name="findings"),

@@ -1,4 +1,4 @@
-"""Notices: what partners were told, who acknowledged it, and the recall of a checkpoint."""
+"""Notices: what partners were told, and who acknowledged it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from infra.roles import Role
 from releases.models import Checkpoint, Stage
 
 _NEWEST = 200
-_SENDERS = (Role.PARTNER_MANAGER, Role.RELEASE_MANAGER)
+SENDERS = (Role.PARTNER_MANAGER, Role.RELEASE_MANAGER)
 
 
-class _MessageForm(forms.Form):
+class MessageForm(forms.Form):
+    """A subject and a text, without the name of any checkpoint."""
+
     subject = forms.CharField(max_length=SUBJECT_LENGTH)
     text = text_field(
         "Text",
@@ -29,7 +31,7 @@ class _MessageForm(forms.Form):
     )
 
 
-class SendNotice(_MessageForm):
+class SendNotice(MessageForm):
     """To every partner with a grant to a stage."""
 
     stage = forms.ModelChoiceField(Stage.objects.none(), empty_label=None)
@@ -41,46 +43,27 @@ class SendNotice(_MessageForm):
         self.fields["stage"].queryset = stages  # type: ignore[attr-defined]
 
 
-class RecallCheckpoint(_MessageForm):
-    """To all whom a checkpoint has served."""
-
-    checkpoint = forms.ModelChoiceField(Checkpoint.objects.none(), empty_label=None)
-    field_order = ("checkpoint", "subject", "text")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        newest = Checkpoint.objects.order_by("-registered_at")[:_NEWEST]
-        known = Checkpoint.objects.filter(pk__in=[c.pk for c in newest]).order_by("-registered_at")
-        self.fields["checkpoint"].queryset = known  # type: ignore[attr-defined]
-
-
 class NoticesPage(Page):
     """Every notice, and the forms that send one."""
 
     template_name = "alpha/notices.html"
     title = "Notices"
-    forms = {"send": SendNotice, "recall": RecallCheckpoint}
+    forms = {"send": SendNotice}
     sent: Notice | None = None
 
     def context(self) -> dict[str, Any]:
-        may = self.actor.may(*_SENDERS)
+        may = self.actor.may(*SENDERS)
         return {
             "rows": page_of(self.request, exposure.notices()),
             "may_send": may and Stage.objects.filter(retired_at=None).exists(),
-            "may_recall": may and Checkpoint.objects.exists(),
+            "checkpoints": Checkpoint.objects.order_by("-registered_at")[:_NEWEST] if may else [],
         }
 
     def do_send(self, data: dict[str, Any]) -> str:
         self.sent = notices.send_notice(
-            actor=self.actor, stage=data["stage"], message=_message(data)
+            actor=self.actor, stage=data["stage"], message=message_of(data)
         )
         return f"Sent: {_partners(self.sent)} can read it at /v1/notices."
-
-    def do_recall(self, data: dict[str, Any]) -> str:
-        self.sent = notices.recall(
-            actor=self.actor, checkpoint=data["checkpoint"], message=_message(data)
-        )
-        return f"Recalled: it is live nowhere, and {_partners(self.sent)} can read why."
 
     def after(self, name: str) -> str:
         if self.sent is None:
@@ -107,7 +90,7 @@ class NoticePage(Page):
         return {"notice": self.notice, "told": exposure.told(self.notice)}
 
 
-def _message(data: dict[str, Any]) -> Message:
+def message_of(data: dict[str, Any]) -> Message:
     return Message(subject=data["subject"], text=data["text"])
 
 

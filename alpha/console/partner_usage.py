@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from alpha import selectors
 from alpha.console.partner import OfPartner
 from alpha.usage_view import usage_view
 
@@ -16,8 +15,4 @@ class PartnerUsagePage(OfPartner):
     tab = "usage"
 
     def context(self) -> dict[str, Any]:
-        return {
-            **super().context(),
-            **usage_view(self.partner),
-            "by_codename": selectors.usage_by_codename(self.partner),
-        }
+        return {**super().context(), **usage_view(self.partner)}

@@ -22,6 +22,7 @@ from alpha.console.preferences import (
     PreferenceResultsPage,
     PreferencesPage,
 )
+from alpha.console.recalls import RecallPage
 from alpha.console.terms import TermsPage
 
 urlpatterns: list[URLPattern] = [
@@ -50,6 +51,7 @@ urlpatterns: list[URLPattern] = [
     path("feedback/groups/", FeedbackGroupsPage.as_view(), name="console-feedback-groups"),
     path("notices/", NoticesPage.as_view(), name="console-notices"),
     path("notices/<uuid:notice_id>/", NoticePage.as_view(), name="console-notice"),
+    path("recall/", RecallPage.as_view(), name="console-recall"),
     path("preferences/", PreferencesPage.as_view(), name="console-preferences"),
     path(
         "preferences/results/", PreferenceResultsPage.as_view(), name="console-preference-results"

@@ -18,6 +18,7 @@ from infra import clock
 from infra.actors import system
 from infra.errors import InvalidInput, InvalidMove, NotPermitted
 from infra.models import AuditEntry
+from releases.models import Release
 from tests import builders as shared
 from tests.alpha.builders import ACTOR, Access, access, usage_event
 
@@ -119,3 +120,20 @@ def test_the_console_and_the_api_tell_the_same(cast: shared.Cast) -> None:
     assert "Send" not in reader.get(page).content.decode().split("<main")[1]
     refused = reader.post("/api/recalls/", json.dumps(recalled), content_type="application/json")
     assert refused.status_code == 403
+
+
+def test_a_recall_says_whom_it_tells_before_it_does(cast: shared.Cast) -> None:
+    of = access()
+    usage_event(of)
+    client = signed_in("release_manager")
+    path = f"{reverse('console-recall')}?checkpoint={of.checkpoint.pk}"
+    page = client.get(path).content.decode()
+    assert "1 partner made 1 call to it since" in page and "It leaves 1 stage now" in page
+    exposed = client.get(f"/api/recalls/{of.checkpoint.name}/exposed/").json()
+    assert [(one["partner"], one["n_calls"]) for one in exposed] == [("acme", 1)]
+    body = {"do": "recall", "subject": "Withdrawn", "text": f"It was {of.checkpoint.name}."}
+    assert client.post(path, body).status_code == 400
+    assert Release.objects.get().ended_at is None
+    assert client.post(path, {**body, "text": "It was unsafe."}).status_code == 302
+    assert "It was recalled" in client.get(path).content.decode()
+    assert client.get(reverse("console-recall")).status_code == 404

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alpha.usage_charts import HEIGHT, OTHERS, names_of, nice, spans, stacked
@@ -84,6 +84,8 @@ def test_several_currencies_are_not_added_up_silently() -> None:
     assert total_of(both).currency == "" and total_of(both[:1]).currency == "USD"
 
 
+# Importing what draws may take seconds where others work too.
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 10**12)), max_size=20))
 def test_every_bar_lies_inside_the_drawing(made: list[tuple[int, int]]) -> None:
     found = chart([row(day, n_requests=n) for day, n in made])

@@ -6,10 +6,13 @@ import pytest
 from django.urls import reverse
 from playwright.sync_api import Browser
 
+from alpha.models import Grant
 from tests.builders import PASSWORD
 from tests.console.accessibility import violations
 from tests.console.conftest import Site
-from tests.console.visits import pages_of, visiting
+from tests.console.test_story_in_chromium import asked, submit
+from tests.console.visits import Visit, pages_of, partner_pages, visiting
+from tests.console.world import PARTNER_PERSON
 
 pytestmark = pytest.mark.browser
 WIDTHS = (1280, 390)
@@ -101,3 +104,57 @@ def test_a_vote_by_thumb_and_by_key(browser: Browser, site: Site) -> None:
         assert page.locator(".sw-vote").count() == 0
         assert "1 of 2" in page.inner_text("#main")
         assert not visit.problems()
+
+
+def as_partner(visit: Visit) -> None:
+    """The same window, signed in for the partner."""
+    visit.page.context.clear_cookies()
+    visit.open(reverse("partner-sign-in"))
+    visit.page.fill("#sign-in-email", PARTNER_PERSON)
+    visit.page.fill("#sign-in-password", PASSWORD)
+    submit(visit.page, "button.sw-button-main")
+
+
+def test_every_page_of_a_partner_is_whole_at_1280_and_at_390(browser: Browser, site: Site) -> None:
+    found: dict[str, list[str]] = {}
+    names = (site.world.candidate.name, site.world.incumbent.name)
+    with visiting(browser, site, "auditor") as visit:
+        as_partner(visit)
+        for name, path in partner_pages().items():
+            visit.open(path)
+            problems = [f"shows {each}" for each in names if each in visit.page.content()]
+            for width in (1280, 390):
+                visit.page.set_viewport_size({"width": width, "height": 900})
+                problems += [f"at {width}: {problem}" for problem in visit.problems()]
+            if problems:
+                found[name] = problems
+        visit.open(reverse("admin:index"))
+        assert "/login/" in visit.page.url
+    assert not found
+
+
+def test_one_partner_loses_one_codename_from_its_cell_by_keyboard(
+    browser: Browser, site: Site
+) -> None:
+    """From the first page: Partners, the cell, Revoke, and the word why."""
+    with visiting(browser, site, "partner_manager") as visit:
+        page = visit.page
+        submit(page, "#menu >> text=Partners")
+        cell = page.locator("a.sw-matrix-cell").first
+        cell.focus()
+        page.keyboard.press("Enter")
+        page.wait_for_selector("dialog[open]")
+        page.keyboard.press("Escape")
+        page.wait_for_selector("dialog", state="detached")
+        assert cell.evaluate("cell => cell === document.activeElement")
+        page.keyboard.press("Enter")
+        page.locator("dialog summary", has_text="Revoke").click()
+        effect = page.inner_text("dialog .sw-effect")
+        assert "1 person and 1 key of acme lose quasar-alpha now" in effect
+        page.fill("dialog #revoke-why", "The pilot is over.")
+        submit(page, "dialog .sw-button-danger")
+        assert "is revoked" in page.inner_text("#main")
+        assert "no access" in page.locator("a.sw-matrix-cell").first.inner_text()
+        assert not visit.problems()
+    grants = Grant.objects.filter(partner=site.world.partner, stage=site.world.alpha)
+    assert asked(lambda: grants.get().revoke_reason) == "The pilot is over."

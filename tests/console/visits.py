@@ -167,6 +167,7 @@ def pages_of(world: World) -> dict[str, str]:
         "terms": reverse("console-terms"),
         "calls": reverse("console-calls"),
         "notices": reverse("console-notices"),
+        "recall": f"{reverse('console-recall')}?checkpoint={world.incumbent.pk}",
         "notice": reverse("console-notice", args=[world.notice.pk]),
         "side by sides": reverse("console-preferences"),
         "side by side": reverse("console-preference", args=[world.side_by_side.pk]),
