@@ -212,10 +212,10 @@ def test_an_old_daily_freeze_is_walked_once_and_looked_up_after_that() -> None:
     freeze = schedule("2000-01-01T00:00:00", "8h", "FREQ=DAILY")
     now = utc("2026-06-01T03:00")
     assert window_at(freeze, now) == window("2026-05-31T22:00", "2026-06-01T06:00")
-    began = time.perf_counter()
+    began = time.process_time()
     for day in range(200):
         window_at(freeze, now + timedelta(days=day))
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 FREQ = st.sampled_from(["FREQ=DAILY", "FREQ=WEEKLY", "FREQ=MONTHLY", "FREQ=YEARLY"])

@@ -12,7 +12,7 @@ import pytest
 from django.db import connection, transaction
 
 from alpha.gateway.config import GatewayConfig
-from alpha.models import Cohort, CohortMember, Grant
+from alpha.models import Cohort, CohortMember, Grant, Key
 from alpha.services import grants, keys, terms
 from infra import clock
 from releases.models import Codename, Release, Stage
@@ -23,6 +23,7 @@ from tests.alpha.gateway.server import Running, running, usage_of
 from tests.alpha.gateway.upstream import Upstream
 from tests.alpha.test_partner_logins import person
 from tests.conftest import database_url
+from tests.patience import on_a_busy_machine
 
 Ask = Callable[[], httpx.Response]
 
@@ -34,7 +35,7 @@ def ask(http: httpx.Client) -> Ask:
 
 
 def turns(ask: Ask, status: int, code: str = "") -> httpx.Response:
-    """The first answer of that status, which comes within a second."""
+    """The first answer of that status, which comes within a second of an idle machine."""
     since = time.monotonic()
     while True:
         reply = ask()
@@ -42,7 +43,7 @@ def turns(ask: Ask, status: int, code: str = "") -> httpx.Response:
             if code:
                 assert reply.json()["error"]["code"] == code
             return reply
-        assert time.monotonic() - since < 1.0, reply.text
+        assert time.monotonic() - since < on_a_busy_machine(1.0), reply.text
         time.sleep(0.01)
 
 
@@ -117,7 +118,7 @@ def test_a_promotion_changes_the_checkpoint_behind_the_codename_and_rollback_bac
     )  # fmt: skip
     since = time.monotonic()
     while ask().status_code != 200 or upstream.seen[-1]["messages"][0]["content"] != "Be exact.":
-        assert time.monotonic() - since < 1.0
+        assert time.monotonic() - since < on_a_busy_machine(1.0)
     event = usage_of(ask().headers["x-request-id"])
     assert event.checkpoint_id == better.pk and event.release_id == new.pk
     with transaction.atomic():
@@ -126,7 +127,7 @@ def test_a_promotion_changes_the_checkpoint_behind_the_codename_and_rollback_bac
     since, statuses = time.monotonic(), set()
     while upstream.seen[-1]["messages"][0]["content"] != "You are brief.":
         statuses.add(ask().status_code)
-        assert time.monotonic() - since < 1.0
+        assert time.monotonic() - since < on_a_busy_machine(1.0)
     # No call ever met a stage without a release: the change is one transaction.
     assert statuses == {200}
 
@@ -140,8 +141,7 @@ def test_a_checkpoint_moved_to_another_upstream_is_asked_there(ask: Ask, granted
 def test_a_key_that_expires_or_is_bound_to_other_addresses_is_refused(
     gateway: Running, granted: Access
 ) -> None:
-    soon = clock.now() + timedelta(seconds=0.8)
-    _, short = keys.issue_key(actor=ACTOR, partner=granted.partner, expires_at=soon)
+    key, short = keys.issue_key(actor=ACTOR, partner=granted.partner)
     _, bound = keys.issue_key(
         actor=ACTOR, partner=granted.partner, allowed_addresses=["203.0.113.0/24"]
     )
@@ -151,8 +151,10 @@ def test_a_key_that_expires_or_is_bound_to_other_addresses_is_refused(
         return httpx.get(f"{gateway.url}/models", headers=headers)
 
     turns(lambda: listing(short), 200)
-    time.sleep(0.8)
-    assert listing(short).status_code == 401
+    soon = clock.now() + timedelta(seconds=0.5)
+    Key.objects.filter(pk=key.pk).update(expires_at=soon)
+    turns(lambda: listing(short), 401)
+    assert clock.now() >= soon
     reply = listing(bound)
     assert reply.status_code == 401 and reply.json()["error"]["code"] == "ip_not_authorized"
 
@@ -167,7 +169,7 @@ def test_a_burst_of_changes_is_read_at_once_and_all_of_them(
         )
     since = time.monotonic()
     while len(gateway.parts.tables.table.codenames) < before + 40:
-        assert time.monotonic() - since < 1.0
+        assert time.monotonic() - since < on_a_busy_machine(1.0)
         time.sleep(0.01)
 
 
@@ -183,7 +185,7 @@ def test_without_postgresql_the_last_table_serves_and_no_call_asks_it(
     keys.revoke_key(actor=ACTOR, key=granted.key, reason="heard again after the outage")
     since = time.monotonic()
     while ask().status_code != 401:
-        assert time.monotonic() - since < 5.0
+        assert time.monotonic() - since < on_a_busy_machine(5.0)
         time.sleep(0.05)
 
 

@@ -35,6 +35,7 @@ from tests.alpha.gateway.server import Running, running, wait_for
 from tests.alpha.gateway.test_limits import counters
 from tests.alpha.gateway.upstream import Upstream
 from tests.conftest import database_url
+from tests.patience import on_a_busy_machine
 
 PRICE = PriceEntry(
     currency="USD", input=3_000_000, cached_input=1_000_000, output=10_000_000,
@@ -67,11 +68,11 @@ def test_without_a_price_nothing_is_charged() -> None:
     assert cost_micros(None, Counted(tokens_in=10, tokens_out=2), 0) == 0
 
 
-def test_usage_is_in_postgresql_within_half_a_second(http: httpx.Client) -> None:
+def test_usage_is_in_postgresql_at_once(http: httpx.Client) -> None:
     request_id = http.post("/chat/completions", json=chat()).headers["x-request-id"]
     since = time.monotonic()
     while not UsageEvent.objects.filter(request_id=request_id).exists():
-        assert time.monotonic() - since < 0.5
+        assert time.monotonic() - since < on_a_busy_machine(0.5)
         time.sleep(0.01)
     event = UsageEvent.objects.get(request_id=request_id)
     assert event.month.day == 1 and event.month == event.started_at.date().replace(day=1)
