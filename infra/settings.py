@@ -17,6 +17,7 @@ import evals.training.contract
 import infra.brief.contract
 import infra.delivery_states
 import infra.notifications.kinds
+import infra.search.kinds
 import releases.states
 from infra import embedded, mail_server
 from infra.console.look import UNFOLD as UNFOLD
@@ -311,6 +312,7 @@ SPECTACULAR_SETTINGS = {
         "NotificationKind": [kind.value for kind in infra.notifications.kinds.Kind],
         "NotificationWay": [way.value for way in infra.notifications.kinds.Way],
         "MailState": [state.value for state in infra.notifications.kinds.MailState],
+        "HitKind": [kind.value for kind in infra.search.kinds.HitKind],
         "BriefTone": [tone.value for tone in infra.brief.contract.Tone],
         "BriefAnswer": [answer.value for answer in infra.brief.contract.Answer],
         **{
@@ -491,6 +493,20 @@ BRIEF_VOCABULARIES = [
     "evals.brief.vocabulary.VOCABULARY",
     "alpha.brief.vocabulary.VOCABULARY",
     "infra.brief.keys.VOCABULARY",
+]
+# What search finds: functions from `infra.search.contract.Sought` to hits.
+SEARCH_SOURCES = [
+    "infra.console.search_targets.actions",
+    "infra.console.search_targets.pages",
+    "releases.search.checkpoints",
+    "releases.search.found_promotions",
+    "releases.search.stages",
+    "evals.search.suites",
+    "evals.search.found_runs",
+    "alpha.search.partners",
+    "alpha.search.findings",
+    "alpha.search.calls",
+    "alpha.search.remarks",
 ]
 # Sentences at the head of every page; each function brings one, or None.
 SHELL_NOTES = ["releases.console.sections.line_is_stopped"]

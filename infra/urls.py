@@ -10,6 +10,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from infra.api import my_sign_in, notifications, people, webhooks
 from infra.api.brief import BriefView
 from infra.api.rights import Rights
+from infra.api.search import SearchView
 from infra.exposition import ProductMetrics
 from infra.views import Health, page_missing, page_refused, server_failed
 
@@ -39,6 +40,7 @@ urlpatterns = [
         name="my-session-end",
     ),
     path("api/roles/", Rights.as_view(), name="roles"),
+    path("api/search/", SearchView.as_view(), name="search"),
     path("api/webhooks/", webhooks.Endpoints.as_view(), name="webhooks"),
     path("api/webhook-secrets/", webhooks.NewSecret.as_view(), name="webhook-secrets"),
     path("api/webhooks/<slug:name>/test/", webhooks.SendTest.as_view(), name="webhook-test"),

@@ -39,7 +39,7 @@ def as_text(brief: Brief, width_of_rule: int = 72) -> str:
         _block("ALPHA TRAFFIC TODAY (UTC)", _traffic(brief), "No call yet."),
         [rule, _link("/console/")],
     ]
-    return "\n".join(_printable(text) for block in blocks for text in block) + "\n"
+    return "\n".join(printable(text) for block in blocks for text in block) + "\n"
 
 
 def _block(title: str, lines: list[str], empty: str) -> list[str]:
@@ -93,6 +93,6 @@ def _link(address: str) -> str:
     return settings.BASE_URL.rstrip("/") + address
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Without what moves a terminal's cursor or turns the direction of reading."""
     return "".join(sign if sign.isprintable() else " " for sign in text)

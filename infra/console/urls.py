@@ -12,12 +12,14 @@ from infra.console.my_sign_in import MySignInPage
 from infra.console.notifications import NotificationsPage
 from infra.console.passkeys import PasskeyOptions, PasskeySignIn
 from infra.console.rights import RightsPage
+from infra.console.search import SearchPage
 from infra.console.service_keys import ServiceKeysPage
 from infra.console.sign_in import SecondStep, SignIn, SingleSignOn, single_sign_on_callback
 from infra.console.sign_in_again import SignInAgain
 from infra.console.webhooks import WebhooksPage
 
 urlpatterns = [
+    path("search/", SearchPage.as_view(), name="console-search"),
     path("audit/", AuditPage.as_view(), name="console-audit"),
     path("service-keys/", ServiceKeysPage.as_view(), name="console-service-keys"),
     path("roles/", RightsPage.as_view(), name="console-roles"),

@@ -114,6 +114,9 @@ def pages_of(world: World) -> dict[str, str]:
     return {
         "brief": reverse("admin:index"),
         "board": reverse("console-board"),
+        "board list": f"{reverse('console-board')}?view=list",
+        "board into": f"{reverse('console-board')}?into={world.alpha.pk}",
+        "search": f"{reverse('console-search')}?q=a",
         "promotions": reverse("console-promotions"),
         "forecasts": reverse("console-forecasts"),
         "line": reverse("console-line"),

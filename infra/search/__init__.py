@@ -1,0 +1,1 @@
+"""Search over everything that has a name or an id, for palette, page and API alike."""
