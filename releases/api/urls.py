@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from releases.api import (
     audit,
+    board,
     changes,
     checkpoints,
     decisions,
@@ -28,6 +29,7 @@ urlpatterns = [
     *releases.urlpatterns,
     *ramps.urlpatterns,
     *audit.urlpatterns,
+    *board.urlpatterns,
     *decisions.urlpatterns,
     *line.urlpatterns,
     *freezes.urlpatterns,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from releases.graph import Edge, Node
 from releases.selectors.board import BoardNode, FamilyBoard
 
-WIDTH, GAP_X, GAP_Y = 240, 76, 28
+WIDTH, GAP_X, GAP_Y = 200, 54, 28
 HEAD, LINE, FOOT = 46, 24, 38
 # A node with more occupants says how many more there are.
 MOST_LINES = 6
