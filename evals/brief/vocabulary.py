@@ -13,12 +13,14 @@ _of_judge = partial(Told, page="console-judges")
 _of_probe = partial(Told, page="console-probes", detail="console-probe")
 
 VOCABULARY: Vocabulary = {
-    "suite.imported": _of_suite(one="A suite was imported", many="{n} suites were imported"),
+    # Importing a suite publishes its first version; a probe publishes one for itself.
     "suite.published": _of_suite(
-        one="A suite version was published", many="{n} suite versions were published"
+        one="A suite version was published", many="{n} suite versions were published", but="probe-"
     ),
     "suite.renewed": _of_suite(one="A suite was renewed", many="{n} suites were renewed"),
-    "run.completed": _of_run(one="A run was completed", many="{n} runs were completed"),
+    "run.completed": _of_run(
+        one="A run was completed", many="{n} runs were completed", but="probe-"
+    ),
     "run.failed": _of_run(one="A run failed", many="{n} runs failed", tone=Tone.WARN),
     "run.imported": _of_run(one="A run was imported", many="{n} runs were imported"),
     "run_set.reported": _of_set(

@@ -31,18 +31,16 @@ def vocabulary() -> dict[str, Told]:
 def changes_since(since: datetime, actor: Actor) -> tuple[Change, ...]:
     """One row an action, urgent ones first, then the newest; what the actor did is no news."""
     known = vocabulary()
-    of_action = {"partition_by": F("action")}
-    rows = (
-        AuditEntry.objects.filter(at__gt=since, action__in=known)
-        .annotate(
-            place=Window(RowNumber(), order_by=F("seq").desc(), **of_action),
-            n=Window(Count("seq"), **of_action),
-        )
-        .filter(place__lte=NAMED)
-        .order_by("action", "-seq")
-    )
+    news = AuditEntry.objects.filter(at__gt=since, action__in=known)
+    for action, told in known.items():
+        if told.but:
+            news = news.exclude(action=action, object_name__startswith=told.but)
     if actor.id:
-        rows = rows.exclude(actor_id=actor.id)
+        news = news.exclude(actor_id=actor.id)
+    of_action = {"partition_by": F("action")}
+    place = Window(RowNumber(), order_by=F("seq").desc(), **of_action)
+    counted = news.annotate(place=place, n=Window(Count("seq"), **of_action))
+    rows = counted.filter(place__lte=NAMED).order_by("action", "-seq")
     by_action = groupby(rows, key=attrgetter("action"))
     found = [_change(known[action], list(entries)) for action, entries in by_action]
     return tuple(sorted(found, key=lambda one: (one.tone.rank, -one.at.timestamp())))
@@ -71,4 +69,4 @@ def _once(names: Iterable[str]) -> tuple[str, ...]:
 def _address(told: Told, entry: AuditEntry) -> str:
     if not told.detail:
         return reverse(told.page)
-    return reverse(told.detail, args=[entry.object_name if told.by_name else entry.object_id])
+    return reverse(told.detail, args=[entry.object_id])

@@ -146,8 +146,8 @@ class Told:
     """Route of the list it is found in."""
     detail: str = ""
     """Route of the page of one of them, which takes its id or name; empty: the list."""
-    by_name: bool = False
-    """Whether that page takes the name, not the id."""
+    but: str = ""
+    """What is called so at its beginning is no news: Slipway made it for itself."""
     tone: Tone = Tone.INFO
 
 
@@ -193,9 +193,14 @@ class Brief:
         """The one sentence that stands alone: subject of the e-mail, head of the page."""
         n_waits, n_risks = len(self.waits), len(self.risks)
         said = [
-            f"{n_waits or 'Nothing'} {'wait' if n_waits > 1 else 'waits'} for you",
+            f"{n_waits} things wait for you" if n_waits > 1 else f"{_one(n_waits)} waits for you",
             f"{n_risks or 'nothing'} {'are' if n_risks > 1 else 'is'} at risk",
         ]
         if self.nights:
-            said.append(f"{self.counts[Answer.WORSE] or 'no'} of the components run are worse")
+            n_worse = self.counts[Answer.WORSE]
+            said.append(f"{n_worse or 'no'} component{'s' * (n_worse > 1)} got worse")
         return f"{', '.join(said)}."
+
+
+def _one(n: int) -> str:
+    return "One thing" if n else "Nothing"

@@ -139,6 +139,7 @@ def test_changes_are_one_row_an_action_without_ones_own(cast: Cast) -> None:
     _told(cast.engineer, "release.halted", "chat-nano-2", "It loops.")
     _told(cast.auditor, "key.issued", "slw_abc")
     _told(system("runner"), "promotion.evaluated", "not news")
+    _told(system("runner"), "run.completed", "probe-01a2@1 on chat-nano-2")
     halted, opened = brief_for(cast.auditor).changes
     assert (halted.title, halted.reason, halted.tone) == (
         "A release was halted", "It loops.", Tone.BAD,
@@ -152,7 +153,7 @@ def test_every_word_of_the_vocabularies_leads_to_a_page() -> None:
         assert reverse(told.page), action
         assert "{n}" in told.many and "{" not in told.one, action
         if told.detail:
-            assert reverse(told.detail, args=["a" if told.by_name else uuid7()]), action
+            assert reverse(told.detail, args=[uuid7()]), action
 
 
 def test_a_look_again_within_half_an_hour_loses_no_news(cast: Cast) -> None:
@@ -187,7 +188,7 @@ def test_page_api_and_command_line_say_the_same(
 ) -> None:
     found = brief_of("second_release_manager")
     body = signed_in("second_release_manager").get(reverse("brief")).json()
-    assert body["headline"] == found.headline == "1 waits for you, nothing is at risk."
+    assert body["headline"] == found.headline == "One thing waits for you, nothing is at risk."
     assert body["waits"][0]["sentence"] == found.waits[0].sentence
     assert [row["title"] for row in body["changes"]] == [row.title for row in found.changes]
     page = signed_in("second_release_manager").get(reverse("admin:index")).content.decode()
