@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long bench bench-evals bench-gateway bench-statistics lint vendor screenshots lock install install-dev
+.PHONY: help run test test-long bench bench-evals bench-gateway bench-console bench-statistics lint vendor screenshots lock install install-dev
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -68,6 +68,10 @@ bench-evals: install-dev
 # What a call of /v1 costs, beside a bare proxy (ARGS='--rounds 5 --calls 100000'); docs/gateway.md.
 bench-gateway: install-dev
 	@exec "$(BIN)/python" -m tests.bench_gateway $(ARGS)
+
+# What each page of the instance that runs here costs in Chromium (ARGS='--within-ms 2000').
+bench-console: install-dev
+	@exec "$(BIN)/python" -m tests.console.budget $(ARGS)
 
 # Coverage and false alarms of every interval (ARGS='--scale 0.1 NAME…'); docs/statistics.md.
 bench-statistics: install-dev
