@@ -6,6 +6,7 @@ The partner's key is itself encrypted under the installation's; without it the t
 from __future__ import annotations
 
 import os
+import threading
 from uuid import UUID
 
 import zstandard
@@ -19,6 +20,8 @@ NONCE_BYTES = 12
 KEY_BYTES = 32
 LEVEL = 3
 LARGEST_BYTES = 256 * 1024 * 1024
+_OF_THREAD = threading.local()
+"""A decompressor for each thread: making one takes longer than reading a text with it."""
 
 
 class Unreadable(Exception):
@@ -44,7 +47,9 @@ def seal(key: bytes, request_id: UUID, text: bytes) -> bytes:
 def unseal(key: bytes, request_id: UUID, sealed: bytes) -> bytes:
     """The text again; Unreadable."""
     packed = _decrypt(key, sealed, request_id.bytes)
-    return zstandard.ZstdDecompressor().decompress(packed, max_output_size=LARGEST_BYTES)
+    if not hasattr(_OF_THREAD, "decompressor"):
+        _OF_THREAD.decompressor = zstandard.ZstdDecompressor()
+    return bytes(_OF_THREAD.decompressor.decompress(packed, max_output_size=LARGEST_BYTES))
 
 
 def _wrapping_key(master: str) -> bytes:

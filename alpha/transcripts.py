@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -16,8 +15,6 @@ from alpha.models import Transcript
 from infra import clock
 from infra.errors import NotFound
 from infra.storage import ObjectMissing, object_store
-
-READS_AT_ONCE = 8
 
 
 def read_transcript(request_id: UUID) -> dict[str, Any]:
@@ -57,7 +54,7 @@ class Kept:
 
 
 def read_transcripts(request_ids: Collection[UUID]) -> Kept:
-    """As read_transcript for many calls: one query, and several reads of the store at once."""
+    """As read_transcript for many calls: one query, and one reading of the store."""
     found = list(
         Transcript.objects.filter(
             request_id__in=request_ids,
@@ -65,37 +62,19 @@ def read_transcripts(request_ids: Collection[UUID]) -> Kept:
             data_key__wrapped_key__isnull=False,
         ).values_list("request_id", "partner_id", "object_key", "data_key__wrapped_key")
     )
-    sealed = _bodies([(request_id, place) for request_id, _, place, _ in found])
+    sealed = object_store().get_many({place for _, _, place, _ in found})
     keys: dict[bytes, bytes] = {}
     texts, damaged = {}, set()
-    for request_id, partner_id, _, stored in found:
-        if request_id not in sealed:
+    for request_id, partner_id, place, stored in found:
+        if place not in sealed:
             continue
         wrapped = bytes(stored)
         if wrapped not in keys:
             keys[wrapped] = sealing.unwrap(settings.TRANSCRIPT_KEY, partner_id, wrapped)
         try:
-            text = sealing.unseal(keys[wrapped], request_id, sealed[request_id])
+            text = sealing.unseal(keys[wrapped], request_id, sealed[place])
         except sealing.Unreadable:
             damaged.add(request_id)
         else:
             texts[request_id] = orjson.loads(text)
     return Kept(texts=texts, damaged=frozenset(damaged))
-
-
-def _bodies(places: Sequence[tuple[UUID, str]]) -> dict[UUID, bytes]:
-    """The sealed bytes of each call, from several threads; those that are gone are absent."""
-    store = object_store()
-
-    def read(part: Sequence[tuple[UUID, str]]) -> list[tuple[UUID, bytes]]:
-        bodies = []
-        for request_id, place in part:
-            try:
-                bodies.append((request_id, store.get(place)))
-            except ObjectMissing:
-                continue
-        return bodies
-
-    parts = [places[start::READS_AT_ONCE] for start in range(min(READS_AT_ONCE, len(places)))]
-    with ThreadPoolExecutor(READS_AT_ONCE) as pool:
-        return dict(pair for part in pool.map(read, parts) for pair in part)

@@ -61,6 +61,14 @@ def test_a_missing_object_is_named_so(store: ObjectStore) -> None:
             read("nothing")
 
 
+def test_many_are_got_at_once_and_the_missing_are_absent(store: ObjectStore) -> None:
+    made = {f"some/{number % 7}/{number}": b"%d" % number for number in range(40)}
+    for key, body in made.items():
+        store.put(key, body)
+    assert store.get_many([*made, "some/nothing"]) == made
+    assert store.get_many([]) == {}
+
+
 def test_keys_are_listed_below_a_prefix(store: ObjectStore) -> None:
     for key in ("m/b", "m/a", "n/c"):
         store.put(key, b"1")
@@ -79,6 +87,18 @@ def test_deleting_twice_is_quiet(store: ObjectStore) -> None:
 def test_a_key_cannot_leave_the_folder(key: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="does not name an object"):
         store_at(f"file://{tmp_path}/store").put(key, b"1")
+
+
+def test_a_link_cannot_lead_out_of_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "key").write_bytes(b"secret")
+    store = store_at(f"file://{tmp_path}/store")
+    store.put("a/b", b"1")
+    (tmp_path / "store" / "a" / "folder").symlink_to(tmp_path / "secrets")
+    (tmp_path / "store" / "a" / "file").symlink_to(tmp_path / "secrets" / "key")
+    for key in ("a/folder/key", "a/file"):
+        with pytest.raises(InvalidInput, match="does not name an object"):
+            store.get(key)
 
 
 @pytest.mark.parametrize("address", ["", "ftp://x/y", "s3://", "file://host/x", "relative/path"])
