@@ -4,31 +4,25 @@ from __future__ import annotations
 
 import base64
 import json
-import logging
 import statistics
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from io import StringIO
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import httpx2 as httpx
 import pytest
-from django.core.management import call_command
 from django.test import Client
-from django.urls import reverse
 
-from alpha.gateway.config import GatewayConfig
 from alpha.models import Feedback, FeedbackAttachment, Grant, Notice
 from alpha.services import feedback as inbox
 from alpha.services import findings, keys
 from alpha.services.findings import Weakness
 from alpha.services.retention import erase_expired_attachments
 from alpha.services.transcripts import attachment_of
-from alpha.services.triage import index_feedback
 from infra import clock
 from infra.errors import DomainError, NotFound
 from infra.ids import uuid7
@@ -38,9 +32,7 @@ from releases.models import Release
 from tests import builders
 from tests.alpha.builders import ACTOR, Access
 from tests.alpha.gateway.conftest import chat
-from tests.alpha.gateway.server import Running, running, usage_of, wait_for
-from tests.alpha.gateway.test_transcripts import _everything_in, _files_with
-from tests.alpha.gateway.upstream import Upstream
+from tests.alpha.gateway.server import Running, usage_of, wait_for
 
 CANARY = "canary-7Q2z-prompt"
 FILE = b"hello, this is what I saw"
@@ -213,69 +205,6 @@ def test_the_partner_reads_how_it_goes_on_in_its_own_words(
         text = http.get(f"/feedback/{one['id']}").text
         assert json.loads(text)["finding"] == {"state": "fixed", "fixed_in": "quasar-alpha-2"}
         assert "ecret" not in text and granted.checkpoint.name not in text
-
-
-def test_without_consent_nothing_of_a_prompt_is_anywhere(
-    config: GatewayConfig,
-    granted: Access,
-    upstream: Upstream,
-    committed_db: str,
-    own_object_store: Path,
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """Call, feedback with a file, finding, console and exports: the planted words stay away."""
-    caplog.set_level(logging.DEBUG)
-    headers = {"authorization": f"Bearer {granted.key_text}"}
-    asked = [{"role": "user", "content": f"Remember {CANARY}"}]
-    with running(config, ship_every_s=0.2) as worker:
-        made = httpx.post(
-            f"{worker.url}/chat/completions", json=chat(messages=asked), headers=headers
-        )
-        request_id = made.headers["x-request-id"]
-        usage_of(request_id)
-        said = {"request_id": request_id, "comment": "It is kind of weird."}
-        url, file = f"{worker.url}/feedback", attachment(f"I asked {CANARY}".encode())
-        refused = httpx.post(url, json={**said, "attachment": file}, headers=headers)
-        assert (refused.status_code, refused.json()["error"]["code"]) == (403, "no_consent")
-        kept = httpx.post(url, json=said, headers=headers)
-        assert kept.status_code == 200, kept.text
-    shown = _worked_on(kept.json()["id"])
-    assert Feedback.objects.count() == 1 and not FeedbackAttachment.objects.exists()
-    assert CANARY not in _everything_in(committed_db)
-    assert _files_with(tmp_path) == [] and CANARY not in caplog.text
-    stored = [path for path in own_object_store.rglob("*") if path.is_file()]
-    assert not [path for path in stored if CANARY.encode() in path.read_bytes()]
-    assert not [text for text in shown if CANARY in text]
-
-
-def _worked_on(feedback_id: str) -> list[str]:
-    """Everything that people and machines are shown of it afterwards."""
-    cast, row = builders.cast(), Feedback.objects.get(pk=feedback_id)
-    index_feedback()
-    weakness = Weakness(title="Odd", severity=Severity.MINOR)
-    finding = findings.open_finding(
-        actor=cast.behaviour_reviewer, weakness=weakness, feedback=[row]
-    )
-    findings.confirm_finding(actor=cast.eval_owner, finding=finding, reason="Seen.")
-    client = Client()
-    client.force_login(builders.login("rev", Role.BEHAVIOUR_REVIEWER, Role.PARTNER_MANAGER))
-    pages = [
-        reverse("console-feedback") + "?state=linked",
-        reverse("console-feedback-item", args=[row.pk]),
-        reverse("console-finding", args=[finding.pk]),
-        reverse("console-findings"),
-        reverse("console-calls"),
-        reverse("console-audit"),
-        "/api/feedback/",
-        f"/api/feedback/{row.pk}/",
-        f"/api/findings/{finding.pk}/",
-    ]
-    answers = [client.get(page) for page in pages]
-    assert {answer.status_code for answer in answers} == {200}
-    listed = StringIO()
-    call_command("feedback", "list", "--json", stdout=listed)
-    return [*(answer.content.decode() for answer in answers), listed.getvalue()]
 
 
 @pytest.mark.long
