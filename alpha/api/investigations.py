@@ -23,9 +23,12 @@ from releases.selectors.checkpoints import checkpoint_named
 
 
 class TriageFindingIn(serializers.Serializer):
-    """Who sees to it, how bad it is, which components it concerns; what is absent stays."""
+    """Who sees to it (null: nobody), how bad it is, which components it concerns.
 
-    owner = serializers.EmailField(max_length=254, required=False)
+    What is absent stays.
+    """
+
+    owner = serializers.EmailField(max_length=254, required=False, allow_null=True)
     severity = serializers.ChoiceField(choices=[s.value for s in Severity], required=False)
     labels = serializers.ListField(
         child=serializers.CharField(max_length=findings.LABEL_LENGTH),
@@ -83,7 +86,8 @@ class TriageFinding(APIView):
         moved = findings.triage_finding(
             actor=actor_of(request),
             finding=selectors.finding_of(finding_id),
-            owner=people.person_named(data["owner"]) if "owner" in data else None,
+            owner=people.person_named(data["owner"]) if data.get("owner") else None,
+            unassign="owner" in data and data["owner"] is None,
             severity=Severity(data["severity"]) if "severity" in data else None,
             labels=data.get("labels"),
         )

@@ -31,9 +31,12 @@ from releases.gates.severity import Severity
 
 
 class TriageFeedbackIn(serializers.Serializer):
-    """Who looks at it, how bad it is, which components it concerns; what is absent stays."""
+    """Who looks at it (null: nobody), how bad it is, which components it concerns.
 
-    assignee = serializers.EmailField(max_length=254, required=False)
+    What is absent stays.
+    """
+
+    assignee = serializers.EmailField(max_length=254, required=False, allow_null=True)
     severity = serializers.ChoiceField(choices=[s.value for s in Severity], required=False)
     labels = serializers.ListField(
         child=serializers.CharField(max_length=LABEL_LENGTH), max_length=MAX_LABELS, required=False
@@ -116,7 +119,8 @@ class TriageFeedback(APIView):
         row = triage.triage_feedback(
             actor=actor_of(request),
             feedback=get_object_or_404(Feedback, pk=feedback_id),
-            assignee=people.person_named(data["assignee"]) if "assignee" in data else None,
+            assignee=people.person_named(data["assignee"]) if data.get("assignee") else None,
+            unassign="assignee" in data and data["assignee"] is None,
             severity=Severity(data["severity"]) if "severity" in data else None,
             labels=data.get("labels"),
         )

@@ -13,7 +13,7 @@ from alpha.models import Feedback, Finding, NoticeRecipient
 from alpha.services import findings, investigations, reconfirmations
 from alpha.services.finding_moves import JUDGES
 from alpha.states import FINDING_TRANSITIONS, FindingState
-from infra.console.fields import WhyForm
+from infra.console.fields import NoForm, WhyForm
 from infra.console.pages import Crumbs, Page, page_of
 from infra.errors import NotFound
 from infra.roles import Role
@@ -29,6 +29,7 @@ class FindingPage(Page):
     forms = {
         "confirm": asked.ConfirmFinding,
         "triage": asked.TriageFinding,
+        "give_back": NoForm,
         "isolate": asked.IsolateFinding,
         "fix": WhyForm,
         "fixed": asked.FixedFinding,
@@ -96,6 +97,10 @@ class FindingPage(Page):
             labels=data["labels"],
         )
         return "Noted."
+
+    def do_give_back(self, data: dict[str, Any]) -> str:
+        findings.triage_finding(actor=self.actor, finding=self.finding, unassign=True)
+        return "Nobody sees to it now."
 
     def do_isolate(self, data: dict[str, Any]) -> str:
         component, probe_id = data["component"]

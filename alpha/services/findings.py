@@ -118,10 +118,14 @@ def triage_finding(
     actor: Actor,
     finding: Finding,
     owner: Person | None = None,
+    unassign: bool = False,
     severity: Severity | None = None,
     labels: Sequence[str] | None = None,
 ) -> Finding:
-    """Say who sees to it, how bad it is, which components it concerns; None leaves as it was."""
+    """Say who sees to it, how bad it is, which components it concerns; None leaves as it was.
+
+    `unassign`: nobody sees to it any more. InvalidInput beside an owner, and for no change.
+    """
     actor.must("triage findings", *JUDGES)
     actor.must_be_person("triage a finding")
     given: dict[str, Any] = {
@@ -129,7 +133,7 @@ def triage_finding(
         "severity": severity.value if severity else None,
         "labels": None if labels is None else clean_labels(labels),
     }
-    wanted = {name: value for name, value in given.items() if value is not None}
+    wanted = wanted_of(given, "owner", unassign)
     if not wanted:
         raise InvalidInput("nothing_to_change", "Name an owner, a severity or labels.")
     with transaction.atomic():
@@ -157,6 +161,15 @@ def clean_labels(labels: Sequence[str]) -> list[str]:
         limit = f"At most {MAX_LABELS} labels of at most {LABEL_LENGTH} letters."
         raise InvalidInput("too_many_labels", limit)
     return found
+
+
+def wanted_of(given: dict[str, Any], who: str, unassign: bool) -> dict[str, Any]:
+    """What is to change: the given values that are not None, and nobody where that is meant."""
+    if unassign and given[who] is not None:
+        message = f"Either {given[who]} or nobody sees to it: leave one of the two out."
+        raise InvalidInput("somebody_and_nobody", message)
+    wanted = {name: value for name, value in given.items() if value is not None}
+    return {**wanted, who: None} if unassign else wanted
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from alpha.models import Feedback, FeedbackLikeness, InboxFilter
 from alpha.services.feedback import TRIAGERS
-from alpha.services.findings import clean_labels
+from alpha.services.findings import clean_labels, wanted_of
 from alpha.similarity import Alike, codes_of, is_comparable, suggest_duplicates
 from infra import audit, clock
 from infra.actors import Actor
@@ -29,10 +29,14 @@ def triage_feedback(
     actor: Actor,
     feedback: Feedback,
     assignee: Person | None = None,
+    unassign: bool = False,
     severity: Severity | None = None,
     labels: Sequence[str] | None = None,
 ) -> Feedback:
-    """Say who looks at it, how bad it is, which components it concerns; None leaves as it was."""
+    """Say who looks at it, how bad it is, which components it concerns; None leaves as it was.
+
+    `unassign`: nobody looks at it any more. InvalidInput beside an assignee, and for no change.
+    """
     actor.must("triage feedback", *TRIAGERS)
     actor.must_be_person("triage feedback")
     given: dict[str, Any] = {
@@ -40,7 +44,7 @@ def triage_feedback(
         "severity": severity.value if severity else None,
         "labels": None if labels is None else clean_labels(labels),
     }
-    wanted = {name: value for name, value in given.items() if value is not None}
+    wanted = wanted_of(given, "assignee", unassign)
     if not wanted:
         raise InvalidInput("nothing_to_change", "Name an assignee, a severity or labels.")
     with transaction.atomic():

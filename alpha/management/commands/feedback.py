@@ -11,6 +11,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from alpha import selectors
 from alpha.models import Feedback
+from alpha.selectors import NOBODY
 from alpha.services import feedback, imports, triage
 from alpha.services.imports import Preview
 from alpha.similarity import propose_groups, suggest_duplicates
@@ -42,7 +43,7 @@ def importing(parser: CommandParser) -> None:
 def triaging(parser: CommandParser) -> None:
     """assign, grade or label a remark"""
     parser.add_argument("id", type=UUID)
-    parser.add_argument("--assignee", default="")
+    parser.add_argument("--assignee", default="", help=f"an e-mail address, or {NOBODY}")
     parser.add_argument("--severity", choices=_SEVERITIES)
     parser.add_argument("--label", action="append")
 
@@ -118,7 +119,8 @@ class Command(SlipwayCommand):
         row = triage.triage_feedback(
             actor=self.actor(options),
             feedback=_remark(options["id"]),
-            assignee=people.person_named(assignee) if assignee else None,
+            assignee=people.person_named(assignee) if assignee not in ("", NOBODY) else None,
+            unassign=assignee == NOBODY,
             severity=Severity(severity) if severity else None,
             labels=options["label"],
         )

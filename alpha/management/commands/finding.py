@@ -10,6 +10,7 @@ from django.core.management.base import CommandParser
 from alpha import selectors
 from alpha.finding_rates import affected_checkpoints, finding_rates
 from alpha.models import Finding
+from alpha.selectors import NOBODY
 from alpha.services import findings, investigations, reconfirmations
 from alpha.services.findings import Weakness
 from alpha.states import FindingState
@@ -40,7 +41,7 @@ def confirm(parser: CommandParser) -> None:
 def triage(parser: CommandParser) -> None:
     """say who sees to it, how bad it is, which components it concerns"""
     parser.add_argument("id", type=UUID)
-    parser.add_argument("--owner", default="", help="who sees to it")
+    parser.add_argument("--owner", default="", help=f"who sees to it: an address, or {NOBODY}")
     parser.add_argument("--severity", choices=_SEVERITIES)
     parser.add_argument("--label", action="append", help="a component; may be given several times")
 
@@ -142,7 +143,8 @@ class Command(SlipwayCommand):
         finding = findings.triage_finding(
             actor=self.actor(options),
             finding=selectors.finding_of(options["id"]),
-            owner=people.person_named(owner) if owner else None,
+            owner=people.person_named(owner) if owner not in ("", NOBODY) else None,
+            unassign=owner == NOBODY,
             severity=Severity(severity) if severity else None,
             labels=options["label"],
         )
