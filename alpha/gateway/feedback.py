@@ -15,6 +15,7 @@ from psycopg.rows import dict_row
 
 from alpha.gateway.attachments import days_to_keep, keep_attachment
 from alpha.gateway.errors import SERVER, Refusal
+from alpha.gateway.feedback_answers import answer_notice
 from alpha.gateway.feedback_bodies import TEXTS, Remark, remark_of, uuid_of
 from alpha.gateway.metering import Served, month_of
 from alpha.gateway.parts import Parts
@@ -56,11 +57,13 @@ ON CONFLICT (partner_id, idempotency_key) WHERE idempotency_key <> '' DO NOTHING
 _SHOWN = """
 SELECT f.id, f.request_id, f.conversation, f.state, f.received_at, f.thumbs_up, f.rating, f.number,
     f.label, f.comment, f.correction, a.sha256 AS attached, a.stored_at, n.state AS finding_state,
+    q.notice_id AS notice, q.resolved,
     (SELECT r.codenames FROM notice_recipient r JOIN notice o ON o.id = r.notice_id
         WHERE o.finding_id = n.id AND r.partner_id = f.partner_id
         ORDER BY o.sent_at DESC LIMIT 1) AS fixed_in
 FROM feedback f
 LEFT JOIN feedback_attachment a ON a.feedback_id = f.id
+LEFT JOIN notice_recipient q ON q.answered_in_id = f.id
 LEFT JOIN LATERAL (SELECT w.id, w.state FROM finding_report p JOIN finding w ON w.id = p.finding_id
     WHERE p.feedback_id = coalesce(f.duplicate_of_id, f.id) ORDER BY p.linked_at LIMIT 1
 ) n ON true
@@ -145,7 +148,9 @@ async def _kept(
     """The row as it stands, whether made now or before."""
     identifier, now = uuid7(), clock.now()
     row = _row(identifier, key, remark, served, now)
-    await connection.execute(INSERT, row)
+    inserted = await connection.execute(INSERT, row)
+    if inserted.rowcount and remark.notice is not None:
+        await answer_notice(connection, key, remark, served, identifier, now)
     if served is None:
         # The event may have landed between the look and the insert.
         month = month_of(created_at(remark.request_id))
@@ -170,9 +175,10 @@ def _is_same(found: Mapping[str, Any], remark: Remark) -> bool:
     attached = found["attached"]
     if attached is not None and remark.attachment is not None:
         same = same and attached == sha256(remark.attachment.content).hexdigest()
-    return same and (found["request_id"], found["conversation"]) == (
+    return same and (found["request_id"], found["conversation"], found["notice"]) == (
         remark.request_id,
         _conversation(remark),
+        remark.notice,
     )
 
 
@@ -218,6 +224,7 @@ def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
         "created_at": int(row["received_at"].timestamp()),
         **({"conversation": row["conversation"]} if row["conversation"] else {}),
         **({"finding": _finding(row)} if row["finding_state"] else {}),
+        **({"notice": row["notice"], "resolved": row["resolved"]} if row["notice"] else {}),
     }
 
 

@@ -15,7 +15,7 @@ from alpha.gateway.errors import Refusal
 ID_PREFIX = "chatcmpl-"
 TEXTS = {"label": 100, "comment": 20_000, "correction": 100_000}
 SAID = ("thumbs_up", "rating", "number", *TEXTS)
-FIELDS = frozenset({"request_id", "conversation", "attachment", "idempotency_key", *SAID})
+FIELDS = frozenset({"request_id", "conversation", "attachment", "idempotency_key", "notice", *SAID})
 MOST_CALLS = 50
 ATTACHMENT_BYTES = 1024 * 1024
 ATTACHMENT_FIELDS = frozenset({"name", "content_type", "data"})
@@ -49,6 +49,8 @@ class Remark:
     idempotency_key: str
     said: Mapping[str, Any]
     attachment: Attachment | None = None
+    notice: UUID | None = None
+    """The notice of a fix that it answers: `thumbs_up` says whether it is gone."""
 
     @property
     def request_id(self) -> UUID:
@@ -64,10 +66,17 @@ def remark_of(body: Mapping[str, Any], header: str) -> Remark:
     if not said and attachment is None:
         raise _invalid("comment", f"Say something: at least one of {', '.join(SAID)}.")
     _check(said)
+    notice = _notice(body.get("notice"), said)
     idempotency_key = body.get("idempotency_key") or header
     if not isinstance(idempotency_key, str) or not _is_text(idempotency_key, 200):
         raise _invalid("idempotency_key", "'idempotency_key' must be text of up to 200 characters.")
-    return Remark(calls=calls, idempotency_key=idempotency_key, said=said, attachment=attachment)
+    return Remark(
+        calls=calls,
+        idempotency_key=idempotency_key,
+        said=said,
+        attachment=attachment,
+        notice=notice,
+    )
 
 
 def _known(given: Mapping[str, Any], fields: frozenset[str], below: str) -> None:
@@ -101,6 +110,18 @@ def _call(given: Any, param: str) -> UUID:
         name = f"'{param}' must be a reply's `id` or its `x-request-id` header."
         raise _invalid(param, name)
     return identifier
+
+
+def _notice(given: Any, said: Mapping[str, Any]) -> UUID | None:
+    if given is None:
+        return None
+    notice = uuid_of(given) if isinstance(given, str) else None
+    if notice is None:
+        raise _invalid("notice", "'notice' must be the id of a notice.")
+    if "thumbs_up" not in said:
+        message = "Say with 'thumbs_up' whether what the notice is about is gone: true or false."
+        raise _invalid("thumbs_up", message)
+    return notice
 
 
 def _attachment(given: Any) -> Attachment | None:

@@ -7,6 +7,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from alpha.models.access import Key, Partner
+from alpha.models.feedback import Feedback
 from alpha.models.findings import Finding
 from alpha.models.people import PartnerLogin
 from alpha.states import NoticeKind
@@ -78,6 +79,14 @@ class NoticeRecipient(models.Model):
     )
     answer = models.TextField(blank=True, help_text="What the partner said with it.")
     answered_at = models.DateTimeField(null=True, blank=True)
+    answered_in = models.OneToOneField(
+        Feedback,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="answered_notice",
+        help_text="The feedback that said so; empty: it was said of the notice itself.",
+    )
     taken_at = models.DateTimeField(
         null=True, blank=True, help_text="When the answer moved the finding."
     )
@@ -115,6 +124,7 @@ class NoticeRecipient(models.Model):
                     pgtrigger.Q(old__answered_at__df=pgtrigger.F("new__answered_at"))
                     | pgtrigger.Q(old__resolved__df=pgtrigger.F("new__resolved"))
                     | pgtrigger.Q(old__answer__df=pgtrigger.F("new__answer"))
+                    | pgtrigger.Q(old__answered_in__df=pgtrigger.F("new__answered_in"))
                 ),
             ),
         ]

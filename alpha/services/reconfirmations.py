@@ -146,7 +146,8 @@ def _text(reach: Reach) -> str:
     return (
         f"What you reported is said to be fixed in {reach.codename}{part}. Please try it again, "
         'and tell whether it is gone: POST /v1/notices/{id}/ack with {"resolved": true} or '
-        '{"resolved": false, "comment": "…"}.'
+        '{"resolved": false, "comment": "…"}, or POST /v1/feedback about your new call with '
+        '{"notice": id, "thumbs_up": true or false}.'
     )
 
 
@@ -178,7 +179,7 @@ def _apply(answer: NoticeRecipient, finding: Finding) -> None:
     if answer.notice.sent_at < closed_at:
         return
     if answer.resolved is False:
-        reason = f"{partner} answered that it is not gone."
+        reason = f"{partner} answered that it is not gone{_where(answer)}."
         move(
             actor=actor,
             finding=finding,
@@ -189,7 +190,11 @@ def _apply(answer: NoticeRecipient, finding: Finding) -> None:
         )
     elif partner.pk == finding.reporter_id and finding.reconfirmed_at is None:
         fields = {"reconfirmed_with_id": key.pk if key else None}
-        _agreed(actor, finding, f"{partner} answered that it is gone.", fields)
+        _agreed(actor, finding, f"{partner} answered that it is gone{_where(answer)}.", fields)
+
+
+def _where(answer: NoticeRecipient) -> str:
+    return f", in feedback {answer.answered_in_id}" if answer.answered_in_id else ""
 
 
 def _agreed(actor: Actor, row: Finding, reason: str, fields: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.http import HttpResponse
 
-from alpha.models import Feedback
+from alpha.models import Feedback, NoticeRecipient
 from alpha.services import feedback as inbox
 from alpha.services import findings, triage
 from alpha.services.feedback import TRIAGERS
@@ -30,6 +30,7 @@ class TriagePage(Page):
     feedback: Feedback
     triage_forms = {
         "take": NoForm,
+        "give_back": NoForm,
         "triage": asked.TriageForm,
         "link": asked.LinkForm,
         "open": asked.OpenForm,
@@ -54,6 +55,9 @@ class TriagePage(Page):
             "alike": triage.said_before(item) if is_new else [],
             "findings": item.findings.select_related("checkpoint").order_by("opened_at"),
             "attachment": getattr(item, "attachment", None),
+            "answered": NoticeRecipient.objects.filter(answered_in=item)
+            .select_related("notice__finding")
+            .first(),
             "is_new": is_new,
             "may_assign": self.actor.may(*TRIAGERS),
         }
@@ -66,6 +70,10 @@ class TriagePage(Page):
             assignee=Person.objects.get(pk=person_id),
         )
         return "It is yours."
+
+    def do_give_back(self, data: dict[str, Any]) -> str:
+        triage.triage_feedback(actor=self.actor, feedback=self.feedback, unassign=True)
+        return "Nobody sees to it now."
 
     def do_triage(self, data: dict[str, Any]) -> str:
         triage.triage_feedback(

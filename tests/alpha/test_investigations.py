@@ -23,7 +23,7 @@ from alpha.services.findings import Weakness
 from infra import clock
 from infra.actors import Actor
 from infra.errors import InvalidInput, InvalidMove, NotPermitted
-from infra.models import AuditEntry
+from infra.models import AuditEntry, Person
 from infra.people import actor_of_login
 from infra.roles import Role
 from releases.gates.severity import Severity
@@ -225,6 +225,29 @@ def test_an_answer_to_an_earlier_closing_changes_nothing(case: Case) -> None:
     assert case.now().state == "fixed" and case.now().reconfirmed_at is None
 
 
+def test_the_pages_show_which_feedback_answered(case: Case) -> None:
+    case.fixed()
+    case.serve_successor()
+    reconfirmations.ask_reporters()
+    told = alpha_builders.feedback(case.access, state="new", thumbs_up=False, comment="No.")
+    NoticeRecipient.objects.update(
+        resolved=False, answered_at=clock.now(), answered_in=told, acknowledged_with=case.access.key
+    )
+    with pytest.raises(Exception, match="Cannot update rows"), transaction.atomic():
+        NoticeRecipient.objects.update(answered_in=None)
+    assert reconfirmations.take_answers() == 1
+    assert case.now().state == "investigating"
+    entry = AuditEntry.objects.filter(action="finding.investigating").first()
+    assert entry is not None and f"not gone, in feedback {told.pk}" in entry.reason
+    client = client_of(Role.BEHAVIOUR_REVIEWER)
+    page = client.get(reverse("console-feedback-item", args=[told.pk])).content.decode()
+    assert "is gone: not gone" in page and str(case.finding.pk) in page
+    finding = client.get(reverse("console-finding", args=[case.finding.pk])).content.decode()
+    assert f"{told.pk}" in finding
+    road = client.get(reverse("console-lineage"), {"id": str(told.pk)}).content.decode()
+    assert str(case.finding.pk) in road
+
+
 def test_an_answer_is_given_once(case: Case) -> None:
     case.fixed()
     case.serve_successor()
@@ -297,6 +320,11 @@ def test_the_console_walks_an_investigation(case: Case) -> None:
     assert "Its reporter agreed" in do("reconfirm")
     assert "Noted." in do("triage", severity="major", labels="sql, sql.columns", owner="")
     assert case.now().labels == ["sql", "sql.columns"]
+    owner = Person.objects.get(pk=builders.cast().engineer.person_id)
+    assert "Assign it to nobody" not in do("triage", severity="major", labels="sql", owner="")
+    assert "Assign it to nobody" in do("triage", severity="major", labels="sql", owner=owner.pk)
+    assert case.now().owner == owner
+    assert "Nobody sees to it now." in do("give_back") and case.now().owner is None
 
 
 def test_the_command_walks_an_investigation(case: Case) -> None:
