@@ -20,6 +20,7 @@ from alpha.models import (
     UsageEvent,
 )
 from alpha.states import FindingState, UsageState
+from alpha.word_search import saying
 from infra import clock, ids
 from infra.errors import NotFound
 from releases.gates.severity import Severity
@@ -142,7 +143,8 @@ def inbox(
 ) -> QuerySet[Feedback]:
     """Feedback, newest first, narrowed by what is given.
 
-    `assignee` is a person's e-mail address, or `nobody`; `q` a part of the comment.
+    `assignee` is a person's e-mail address, or `nobody`; `q` a part of the comment that begins
+    where a word does.
     """
     related = ("partner", "checkpoint", "stage__pipeline", "release", "assignee")
     found = Feedback.objects.select_related(*related)
@@ -154,9 +156,11 @@ def inbox(
         "severity": severity,
         "labels__contains": [label] if label else "",
         "assignee__email": "" if assignee == NOBODY else assignee,
-        "comment__icontains": q,
     }
     found = found.filter(**{name: value for name, value in given.items() if value != ""})
+    if q:
+        words, says = saying("comment", q)
+        found = found.alias(**words).filter(says)
     return found.filter(assignee=None) if assignee == NOBODY else found
 
 

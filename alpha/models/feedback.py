@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
 
 from alpha.models.access import Key, Partner
 from alpha.states import FEEDBACK_TRANSITIONS, FeedbackSource, FeedbackState
+from alpha.word_search import words_of
 from infra.ids import uuid7
 from infra.models import Person
 from infra.triggers import kept, lifecycle
@@ -108,6 +110,8 @@ class Feedback(models.Model):
             models.Index(
                 fields=["received_at"], name="feedback_unindexed", condition=Q(indexed_at=None)
             ),
+            # The inbox by words.
+            GinIndex(words_of("comment"), name="feedback_words"),
             # What was said about one release: evidence counts it since a moment.
             models.Index(fields=["release", "received_at"], name="feedback_release"),
         ]

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.test import Client
+from django.urls import reverse
 
 from alpha import selectors, similarity
 from alpha.models import Feedback, FeedbackLikeness, InboxFilter
@@ -20,7 +21,7 @@ from alpha.services import feedback, findings, imports, triage
 from alpha.services.findings import Weakness
 from infra.errors import InvalidInput, InvalidMove, NotFound, NotPermitted
 from infra.ids import uuid7
-from infra.models import Person
+from infra.models import AuditEntry, Person
 from infra.roles import Role
 from releases.gates.severity import Severity
 from tests import builders
@@ -129,6 +130,78 @@ def test_triage_assigns_grades_and_labels(access: Access) -> None:
     assert list(selectors.inbox(assignee=me.email, label="latency.first")) == [row]
     assert selectors.inbox(assignee="nobody").count() == len(SAID) - 1
     assert list(selectors.inbox(q="french")) == [made["french"]]
+
+
+TYPED = (
+    "It chooses sql.columns wrongly; sql-tables too.",
+    "Don't end it with a “quoted” word…",
+    "Ask ada@x.example for https://x.example/a_b?c=1 or v1.2.3, 50% off: 1e5 rows",
+    "Größe und Ärger, 列の名前",
+)
+
+
+@pytest.mark.parametrize(
+    ("asked", "at"),
+    [
+        ("columns", 0), ("sql.columns", 0), ("SQL-tables too", 0), ("col", 0), ("wrongly", 0),
+        ("Don't", 1), ("quoted", 1), ("“quoted”", 1), ("x.example", 2), ("a_b", 2), ("v1.2.3", 2),
+        ("50%", 2), ("1e5 rows", 2), ("ada@x.ex", 2), ("größe", 3), ("ärger", 3), ("名前", 3),
+        ("???", None), ("olumns", None), ("columns sql", None), ("' & !*", None), ("\\", None),
+    ],
+)  # fmt: skip
+def test_words_are_found_as_they_were_typed(access: Access, asked: str, at: int | None) -> None:
+    made = [alpha_builders.feedback(access, comment=text, state="new") for text in TYPED]
+    assert list(selectors.inbox(q=asked)) == ([] if at is None else [made[at]])
+
+
+def test_words_are_read_from_their_index(access: Access) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("SET LOCAL enable_indexscan = off")
+    plan = selectors.inbox(q="column dates").order_by().explain()
+    assert "feedback_words" in plan, plan
+
+
+def test_a_remark_is_taken_from_whoever_had_it_and_the_rest_stays(access: Access) -> None:
+    row, manager = remarks(access)["slow"], builders.cast().partner_manager
+    me = Person.objects.get(pk=manager.person_id)
+    triage.triage_feedback(actor=manager, feedback=row, assignee=me, labels=["latency"])
+    with pytest.raises(InvalidInput, match="or nobody sees to it"):
+        triage.triage_feedback(actor=manager, feedback=row, assignee=me, unassign=True)
+    triage.triage_feedback(actor=manager, feedback=row, unassign=True)
+    row.refresh_from_db()
+    assert (row.assignee, row.labels) == (None, ["latency"])
+    entry = AuditEntry.objects.filter(action="feedback.triaged").first()
+    assert entry is not None
+    assert (entry.before, entry.after) == ({"assignee": me.name}, {"assignee": None})
+    for again in (_by_api, _by_command, _by_page):
+        triage.triage_feedback(actor=manager, feedback=row, assignee=me)
+        again(row)
+        row.refresh_from_db()
+        assert row.assignee is None, again.__name__
+
+
+def _by_api(row: Feedback) -> None:
+    client = Client()
+    client.force_login(builders.login("by-api", Role.PARTNER_MANAGER))
+    path = f"/api/feedback/{row.pk}/triage/"
+    told = client.post(path, {"assignee": None}, content_type="application/json")
+    assert told.status_code == 200, told.content
+
+
+def _by_command(row: Feedback) -> None:
+    builders.login("by-command", Role.PARTNER_MANAGER)
+    words = (str(row.pk), "--assignee", "nobody", "--by", "by-command")
+    call_command("feedback", "triage", *words, stdout=StringIO())
+
+
+def _by_page(row: Feedback) -> None:
+    client = Client()
+    client.force_login(builders.login("by-page", Role.PARTNER_MANAGER))
+    address = reverse("console-feedback-item", args=[row.pk])
+    assert "Assign it to nobody" in client.get(address).content.decode()
+    page = client.post(address, {"do": "give_back"}, follow=True).content.decode()
+    assert "Nobody sees to it now." in page and "Assign it to nobody" not in page
 
 
 def test_filters_are_ones_own_and_hold_only_the_inboxs_fields(access: Access) -> None:
