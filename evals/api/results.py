@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from evals import outputs
 from evals.models import Result
-from evals.selectors import runs
+from evals.selectors import probes, runs
 from evals.states import ResultState
 from infra.api.bodies import checked
 
@@ -68,14 +68,19 @@ class ResultFilters(serializers.Serializer):
 
 
 class Results(ListAPIView):
-    """A run's results in the suite's order, with what was answered."""
+    """A run's results in the suite's order, with what was answered.
+
+    409 while people rate them blind.
+    """
 
     serializer_class = ResultOut
     queryset = Result.objects.none()
 
     def get_queryset(self) -> QuerySet[Result]:
         state = checked(ResultFilters, self.request.query_params).get("state")
-        found = runs.results(runs.run_with_id(self.kwargs["run_id"]))
+        run = runs.run_with_id(self.kwargs["run_id"])
+        probes.must_not_unblind(run.pk)
+        found = runs.results(run)
         return found.filter(state=state) if state else found
 
     @extend_schema(

@@ -200,21 +200,23 @@ class Filters(serializers.Serializer):
     suite = serializers.RegexField(f"^{SUITE_NAME}$", required=False)
     checkpoint = serializers.CharField(max_length=120, required=False)
     state = serializers.ChoiceField([state.value for state in RunState], required=False)
+    probes = serializers.BooleanField(default=False)
 
 
 class Runs(ListAPIView):
-    """Runs, newest first; POST starts one."""
+    """Runs, newest first, without those of probes or with those alone; POST starts one."""
 
     serializer_class = RunOut
 
     def get_queryset(self) -> QuerySet[Run]:
-        return runs.runs(**checked(Filters, self.request.query_params))
+        return runs.listed_runs(**checked(Filters, self.request.query_params))
 
     @extend_schema(
         parameters=[
             OpenApiParameter("suite", {"type": "string", "pattern": f"^{SUITE_NAME}$"}),
             OpenApiParameter("checkpoint", {"type": "string", "maxLength": 120}),
             OpenApiParameter("state", enum=[state.value for state in RunState]),
+            OpenApiParameter("probes", bool, description="Those of probes alone."),
         ]
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:

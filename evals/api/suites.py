@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema, extend_schema_field
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
@@ -131,13 +131,24 @@ class RenewIn(ReasonIn):
     review_by = serializers.DateField()
 
 
+class SuiteFilters(serializers.Serializer):
+    probes = serializers.BooleanField(default=False)
+
+
 class Suites(ListAPIView):
-    """Every suite; POST imports a document as a new version."""
+    """Every suite, or with `probes` those that probes made; POST imports a document."""
 
     serializer_class = SuiteOut
 
     def get_queryset(self) -> QuerySet[Suite]:
-        return suites.suites()
+        probes = checked(SuiteFilters, self.request.query_params)["probes"]
+        return suites.suites(probes=probes)
+
+    @extend_schema(
+        parameters=[OpenApiParameter("probes", bool, description="Those that probes made.")]
+    )
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().get(request, *args, **kwargs)
 
     @extend_schema(request=SuiteIn, responses={200: ImportedOut, 201: ImportedOut})
     def post(self, request: Request) -> Response:

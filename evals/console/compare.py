@@ -30,7 +30,7 @@ class ComparePage(Page):
         rows = reads.comparisons().order_by("-compared_at").defer("nodes")
         return {
             "rows": page_of(self.request, rows, 25),
-            "n_completed": Run.objects.filter(state=RunState.COMPLETED.value).count(),
+            "n_completed": runs.listed_runs(state=RunState.COMPLETED.value).count(),
         }
 
     def form_options(self, name: str) -> dict[str, Any]:

@@ -19,8 +19,10 @@ NEWEST_RUNS = 100
 
 
 def published_versions() -> Any:
-    """Versions that a checkpoint can run on, the newest of each suite first."""
-    found = SuiteVersion.objects.filter(state=VersionState.PUBLISHED.value)
+    """Versions that a checkpoint can run on, the newest of each suite first; none of probes."""
+    found = SuiteVersion.objects.filter(
+        state=VersionState.PUBLISHED.value, suite__is_internal=False
+    )
     return found.select_related("suite").order_by("suite__name", "-number")
 
 

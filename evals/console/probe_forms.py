@@ -82,6 +82,35 @@ class EditPairForm(forms.Form):
     changed = text_field("What is asked instead, as JSON", rows=10, max_length=200_000)
 
 
+class WriteForm(forms.Form):
+    """A hypothesis of one's own, written into the prompts."""
+
+    component = forms.CharField(
+        max_length=200, label="What do you suspect?", help_text="Such as: polite words."
+    )
+    sentence = forms.CharField(
+        max_length=500,
+        label="What do the changed prompts do?",
+        help_text="Such as: They ask bluntly.",
+    )
+    changed = text_field(
+        "The prompts, changed",
+        rows=14,
+        max_length=400_000,
+        help_text="By number. Change the words where the suspicion lies; a prompt that you leave "
+        "as it is, or take out, makes no pair.",
+    )
+
+    def clean_changed(self) -> dict[Any, Any]:
+        try:
+            found = yaml_text.load(self.cleaned_data["changed"])
+        except yaml.YAMLError as error:
+            raise forms.ValidationError(f"is no YAML: {error}") from error
+        if not isinstance(found, dict):
+            raise forms.ValidationError("is a list of prompts by number: keep the numbers.")
+        return found
+
+
 class NothingForm(forms.Form):
     """A button alone."""
 

@@ -20,6 +20,7 @@ from evals.console.probe_forms import (
     NothingForm,
     RateForm,
     ReviewForm,
+    WriteForm,
 )
 from evals.formats import yaml_text
 from evals.models import Probe
@@ -36,6 +37,8 @@ from infra.errors import InvalidInput
 from releases.statistics.verdicts import Verdict
 
 PAIRS_AT_ONCE = 20
+PROMPTS_TO_CHANGE = 40
+"""So many stand in the form; more are written below them."""
 _TONES = {
     Outcome.ISOLATED.value: Verdict.BETTER,
     Outcome.WORSENS.value: Verdict.WORSE,
@@ -94,6 +97,7 @@ class ProbePage(Page):
     forms = {
         "review": ReviewForm,
         "edit": EditPairForm,
+        "write": WriteForm,
         "start": NothingForm,
         "conclude": WhyForm,
         "abandon": WhyForm,
@@ -109,10 +113,18 @@ class ProbePage(Page):
     def crumbs(self) -> Crumbs:
         return [("Probes", reverse("console-probes")), (self.probe.title, "")]
 
+    def form_options(self, name: str) -> dict[str, Any]:
+        if name != "write" or not self._may_change():
+            return {}
+        prompts = dict(list(_messages(self.probe).items())[:PROMPTS_TO_CHANGE])
+        return {"initial": {"changed": yaml_text.dump(prompts, is_large=True)}}
+
+    def _may_change(self) -> bool:
+        return self.probe.state == ProbeState.DRAFT.value and self.actor.may(*design.DESIGNERS)
+
     def context(self) -> dict[str, Any]:
         probe, may_design = self.probe, self.actor.may(*design.DESIGNERS)
         result = probe.result or {}
-        is_draft = probe.state == ProbeState.DRAFT.value
         return {
             "probe": probe,
             "design": design_sentence(reads.design_of(probe)),
@@ -128,7 +140,7 @@ class ProbePage(Page):
             "ratings": reads.rating_progress(probe, self.actor.person_id),
             "may_design": may_design,
             "may_rate": self.actor.may(*RATERS),
-            "may_review": may_design and is_draft,
+            "may_review": self._may_change(),
             "cost": result or concluding.cost_of(probe),
         }
 
@@ -162,6 +174,18 @@ class ProbePage(Page):
         pair = reads.pair_with_id(self.probe, data["pair"])
         review.edit_pair(actor=self.actor, pair=pair, changed=changed)
         return "The pair is changed, and approved by you."
+
+    def do_write(self, data: dict[str, Any]) -> str:
+        """Prompts that were left as they were say nothing of the suspicion: they make no pair."""
+        design.must_design(self.actor)
+        were = {str(number): said for number, said in _messages(self.probe).items()}
+        changed = {n: said for n, said in data["changed"].items() if were.get(str(n)) != said}
+        if not changed:
+            raise InvalidInput("nothing_changed", "Every prompt is as it was: change some.")
+        made = documents.write_from_document(
+            actor=self.actor, probe=self.probe, document={**data, "changed": changed}
+        )
+        return f"{made.component}: {len(changed)} pairs wait for a person."
 
     def do_start(self, data: dict[str, Any]) -> str:
         running.start_probe(actor=self.actor, probe=self.probe)
@@ -212,6 +236,11 @@ class RatePage(Page):
             actor=self.actor, probe=self.probe, answer_id=data["answer"], failed=failed
         )
         return "Kept."
+
+
+def _messages(probe: Probe) -> dict[int, Any]:
+    """What each prompt asks, by its number."""
+    return {prompt.number: prompt.asked["messages"] for prompt in probe.prompts.order_by("number")}
 
 
 def _split(text: str) -> list[str]:

@@ -12,6 +12,7 @@ from evals import outputs
 from evals.console.forms import RegradeForm, StartRun, published_versions
 from evals.console.queries import score_lines
 from evals.models import Result, Run, SuiteVersion
+from evals.selectors import probes
 from evals.selectors import runs as reads
 from evals.selectors.progress import progress as progress_of
 from evals.services import regrades, run_controls
@@ -34,11 +35,15 @@ class RunsPage(Page):
 
     def context(self) -> dict[str, Any]:
         return {
-            "rows": page_of(self.request, reads.runs(), 40),
+            "rows": page_of(self.request, reads.listed_runs(probes=self._of_probes()), 40),
+            "of_probes": self._of_probes(),
             "n_versions": published_versions().count(),
             "n_checkpoints": Checkpoint.objects.count(),
             "may_start": self.actor.may(*services.STARTERS),
         }
+
+    def _of_probes(self) -> bool:
+        return self.request.GET.get("probes") == "1"
 
     def do_start(self, data: dict[str, Any]) -> HttpResponseRedirect:
         run = services.start_run(actor=self.actor, **data)
@@ -77,7 +82,9 @@ class RunPage(Page):
 
     def context(self) -> dict[str, Any]:
         wanted = self.request.GET.get("state", "")
+        blind = probes.rated_now(self.run.pk)
         rows = Result.objects.filter(run=self.run).select_related("case")
+        rows = rows.none() if blind else rows
         if wanted in list(ResultState):
             rows = rows.filter(state=wanted)
         page = page_of(self.request, rows.order_by("case__position", "repeat"), 25)
@@ -91,6 +98,7 @@ class RunPage(Page):
             "regrade_cost": self._regrade_cost() if may else None,
             "caps": _caps_shown(self.run),
             "early_stop": getattr(self.run, "early_stop", None),
+            "rated_blind": blind,
             "results": page,
             "answers": [(row, outputs.unpack(row.output)) for row in page],
             "state": wanted,

@@ -24,7 +24,7 @@ def runs_of_checkpoint(*, checkpoint: Checkpoint, actor: Actor) -> Section:
         title="Evals",
         template="evals/section_checkpoint.html",
         content={
-            "rows": _with_score(list(reads.runs(checkpoint=checkpoint.name)[:12])),
+            "rows": _with_score(list(reads.listed_runs(checkpoint=checkpoint.name)[:12])),
             "checkpoint": checkpoint,
             "may_start": actor.may(*STARTERS),
         },

@@ -36,8 +36,11 @@ class SuitesPage(Page):
 
     def context(self) -> dict[str, Any]:
         today = clock.now().date()
-        rows = sorted(health_of(reads.suites(), today), key=lambda row: _dies_at(row[1]))
+        of_probes = self.request.GET.get("probes") == "1"
+        found = health_of(reads.suites(probes=of_probes), today)
+        rows = sorted(found, key=lambda row: _dies_at(row[1]))
         return {
+            "of_probes": of_probes,
             "rows": [
                 (suite, health, [(one, sparkline(one.measured)) for one in health.classes])
                 for suite, health in rows

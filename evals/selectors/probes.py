@@ -24,7 +24,7 @@ from evals.probes.changes import Asked
 from evals.probes.effects import Outcome
 from evals.probes.planning import Design
 from evals.states import PairState, ProbeState
-from infra.errors import NotFound
+from infra.errors import InvalidMove, NotFound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +128,23 @@ def design_of(probe: Probe) -> Design:
 def is_rated_by_people(probe: Probe) -> bool:
     """Whether people judge its answers."""
     return any(spec["type"] == human.KIND for spec in probe.graders)
+
+
+def rated_now(run_id: UUID) -> Probe | None:
+    """The probe whose answers, that run's among them, people rate blind at the moment."""
+    found = Probe.objects.filter(probe_runs__run=run_id, state=ProbeState.RUNNING.value).first()
+    return found if found is not None and is_rated_by_people(found) else None
+
+
+def must_not_unblind(run_id: UUID) -> None:
+    """InvalidMove for a run whose answers stand beside their arm while people rate them blind."""
+    probe = rated_now(run_id)
+    if probe is not None:
+        message = (
+            f"People rate the answers of the probe “{probe.title}” blind: they are shown with "
+            "what was changed once it is concluded."
+        )
+        raise InvalidMove("rated_blind", message)
 
 
 def rating_progress(probe: Probe, person_id: UUID | None) -> RatingProgress:

@@ -43,6 +43,17 @@ def runs(suite: str = "", checkpoint: str = "", state: str = "") -> QuerySet[Run
     return found.filter(state=state) if state else found
 
 
+def listed_runs(
+    suite: str = "", checkpoint: str = "", state: str = "", *, probes: bool = False
+) -> QuerySet[Run]:
+    """As runs, for lists: those of probes alone where asked for, and else none of them.
+
+    Whoever names a suite gets its runs, whichever it is.
+    """
+    found = runs(suite, checkpoint, state)
+    return found if suite else found.filter(version__suite__is_internal=probes)
+
+
 def run_with_id(run_id: UUID) -> Run:
     """That run with its suite and checkpoint; NotFound."""
     run = runs().filter(pk=run_id).first()

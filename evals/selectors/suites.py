@@ -41,13 +41,16 @@ class VersionDiff:
         return not (self.added or self.removed or self.changed or self.settings)
 
 
-def suites() -> QuerySet[Suite]:
-    """All suites with the number and size of their newest published version; no internal ones."""
+def suites(*, probes: bool = False) -> QuerySet[Suite]:
+    """All suites with the number and size of their newest published version.
+
+    Those that probes made are left out; with `probes` they are what is given.
+    """
     newest = SuiteVersion.objects.filter(
         suite=OuterRef("pk"), state=VersionState.PUBLISHED.value
     ).order_by("-number")
     return (
-        Suite.objects.filter(is_internal=False)
+        Suite.objects.filter(is_internal=probes)
         .select_related("owner")
         .annotate(
             version_number=Subquery(newest.values("number")[:1]),

@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from evals.formats import yaml_text
 from evals.models import Probe, ProbeRating
 from evals.selectors import probes as reads
 from evals.states import ProbeState
@@ -74,6 +75,43 @@ def test_a_probe_is_designed_reviewed_and_started_on_its_pages() -> None:
     probe.refresh_from_db()
     assert probe.state == ProbeState.RUNNING.value
     assert posted(engineer, address(probe), do="conclude", reason="Now.").status_code == 409
+
+
+def test_a_hypothesis_is_written_into_the_prompts() -> None:
+    made = world()
+    engineer, place = signed_in("engineer"), address(made.draft)
+    prompts = {p.number: p.asked["messages"] for p in made.draft.prompts.order_by("number")}
+    shown = engineer.get(place).content.decode()
+    assert "Write a hypothesis of your own" in shown and HOSTILE not in shown
+    data = {"do": "write", "component": "Polite words", "sentence": "It asks bluntly."}
+    for given, told in (
+        (prompts, "Every prompt is as it was"),
+        ({99: [{"role": "user", "content": "x"}]}, "prompts 1 to 6"),
+        ({1: "blunt"}, "changed"),
+        ([1], "keep the numbers"),
+    ):
+        refused = posted(engineer, place, **data, changed=yaml_text.dump(given))
+        assert refused.status_code == 400 and told in refused.content.decode()
+    blunt = {n: [{"role": "user", "content": f"Blunt {n}."}] for n in list(prompts)[:5]}
+    page = posted(engineer, place, **data, changed=yaml_text.dump({**prompts, **blunt}))
+    assert "Polite words: 5 pairs wait for a person." in page.content.decode()
+    written = made.draft.hypotheses.get(name="polite_words")
+    assert written.source == "written" and written.pairs.count() == 5
+    assert {pair.state for pair in written.pairs.all()} == {"proposed"}
+    auditor = signed_in("auditor")
+    assert "Write a hypothesis" not in auditor.get(place).content.decode()
+    assert posted(auditor, place, **data, changed=yaml_text.dump(blunt)).status_code == 403
+
+
+def test_lists_of_runs_and_suites_show_probes_where_asked_for() -> None:
+    made = world()
+    engineer, run = signed_in("engineer"), made.rated.probe_runs.get().run
+    for name, shown in (("console-runs", str(run.pk)), ("console-suites", run.version.suite.name)):
+        assert shown not in engineer.get(reverse(name)).content.decode()
+        assert shown in engineer.get(reverse(name), {"probes": "1"}).content.decode()
+    for path, n in (("/api/runs/", 2), ("/api/suites/", 2)):
+        assert engineer.get(path).json()["count"] == 0
+        assert engineer.get(path, {"probes": "true"}).json()["count"] == n
 
 
 def test_a_concluded_probe_shows_its_sentences_table_and_forest() -> None:

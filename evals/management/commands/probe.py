@@ -52,6 +52,12 @@ def review_(parser: CommandParser) -> None:
     which.add_argument("--hypothesis")
 
 
+def write(parser: CommandParser) -> None:
+    """a hypothesis of your own from a YAML or JSON file: component, sentence, changed"""
+    parser.add_argument("id", type=UUID)
+    parser.add_argument("path", type=Path)
+
+
 def propose(parser: CommandParser) -> None:
     """hypotheses by a model, whose pairs are reviewed like any other"""
     parser.add_argument("id", type=UUID)
@@ -77,7 +83,8 @@ def abandon(parser: CommandParser) -> None:
 
 class Command(SlipwayCommand):
     help = (
-        "Probes: create, templates, list, show, pairs, propose, review, start, conclude, abandon."
+        "Probes: create, templates, list, show, pairs, write, propose, review, start, conclude, "
+        "abandon."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -89,6 +96,7 @@ class Command(SlipwayCommand):
             "show": show,
             "pairs": pairs,
             "review": review_,
+            "write": write,
             "propose": propose,
             "start": start,
             "conclude": conclude,
@@ -152,6 +160,15 @@ class Command(SlipwayCommand):
         left = reads.probe_with_id(probe.pk).n_unreviewed
         self.say(f"{len(found)} pairs reviewed; {left} wait.")
         return {"n_reviewed": len(found), "n_unreviewed": left}
+
+    def run_write(self, options: dict[str, Any]) -> dict[str, Any]:
+        probe = reads.probe_with_id(options["id"])
+        made = documents.write_from_document(
+            actor=self.actor(options), probe=probe, document=_document(options["path"])
+        )
+        n_pairs = made.pairs.count()
+        self.say(f"{made.name}: {n_pairs} pairs wait for a person who approves or drops them.")
+        return {"name": made.name, "component": made.component, "n_pairs": n_pairs}
 
     def run_propose(self, options: dict[str, Any]) -> dict[str, Any]:
         found = probe_proposals.propose(

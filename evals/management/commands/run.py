@@ -81,6 +81,7 @@ def list_(parser: CommandParser) -> None:
     """the newest runs"""
     parser.add_argument("--suite", default="")
     parser.add_argument("--checkpoint", default="")
+    parser.add_argument("--probes", action="store_true", help="those of probes")
 
 
 def show(parser: CommandParser) -> None:
@@ -193,7 +194,8 @@ class Command(RunSetActions):
         return found.as_dict()
 
     def run_list(self, options: dict[str, Any]) -> list[dict[str, Any]]:
-        found = runs.runs(options["suite"], options["checkpoint"])[:50]
+        names = (options["suite"], options["checkpoint"])
+        found = runs.listed_runs(*names, probes=options["probes"])[:50]
         for run in found:
             self.say(f"{run.pk}  {run.state:10} {run}")
         return [{"id": str(run.pk), "state": run.state, "what": str(run)} for run in found]

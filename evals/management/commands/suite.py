@@ -47,6 +47,7 @@ def export(parser: CommandParser) -> None:
 
 def list_(parser: CommandParser) -> None:
     """every suite with its newest version"""
+    parser.add_argument("--probes", action="store_true", help="those that probes made")
 
 
 def named(parser: CommandParser) -> None:
@@ -146,7 +147,7 @@ class Command(SlipwayCommand):
 
     def run_list(self, options: dict[str, Any]) -> list[dict[str, Any]]:
         found = []
-        for suite in suites.suites():
+        for suite in suites.suites(probes=options["probes"]):
             state, reason = health.suite_state(suite, clock.now().date())
             newest = f"@{suite.version_number}, {suite.version_n_cases} cases"
             shown = newest if suite.version_number else "no published version"

@@ -13,7 +13,7 @@ from jsonschema.exceptions import best_match
 from alpha.models import Finding
 from alpha.selectors import finding_of
 from evals.caps import Caps
-from evals.models import Probe
+from evals.models import Probe, ProbeHypothesis
 from evals.services.probes import design
 from evals.services.probes.specs import ProbeSpec, PromptSpec
 from infra.actors import Actor
@@ -54,6 +54,22 @@ SCHEMA: Mapping[str, Any] = {
         **{name: {"type": "integer"} for name in (*_NUMBERS, *_CAPS)},
     },
 }
+HYPOTHESIS_SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "required": ["component", "sentence", "changed"],
+    "additionalProperties": False,
+    "properties": {
+        "component": {"type": "string"},
+        "sentence": {"type": "string"},
+        "changed": {
+            "type": "object",
+            "minProperties": 1,
+            "patternProperties": {"^[0-9]{1,5}$": {**_OBJECTS, "minItems": 1}},
+            "additionalProperties": False,
+        },
+    },
+}
+_HYPOTHESIS = Draft202012Validator(HYPOTHESIS_SCHEMA)
 _VALIDATOR = Draft202012Validator(SCHEMA, format_checker=Draft202012Validator.FORMAT_CHECKER)
 
 
@@ -63,10 +79,7 @@ def create_from_document(*, actor: Actor, document: Any) -> Probe:
     With `from_remarks` the prompts of the finding's remarks come first: those whose partners agreed
     that their text is kept.
     """
-    problem = best_match(_VALIDATOR.iter_errors(document))
-    if problem is not None:
-        where = problem.json_path[2:] or "the document"
-        raise InvalidInput("probe_document", f"{where}: {problem.message}.")
+    _must_fit(_VALIDATOR, document)
     design.must_design(actor)
     finding = finding_of(_uuid(document["finding"]))
     spec = ProbeSpec(
@@ -77,6 +90,31 @@ def create_from_document(*, actor: Actor, document: Any) -> Probe:
         **{name: document[name] for name in _PLAIN if name in document},
     )
     return design.create_probe(actor=actor, finding=finding, spec=spec)
+
+
+def write_from_document(*, actor: Actor, probe: Probe, document: Any) -> ProbeHypothesis:
+    """A hypothesis of one's own: component, sentence, and the changed messages by prompt number.
+
+    InvalidInput names the field.
+    """
+    if isinstance(document, Mapping) and isinstance(document.get("changed"), Mapping):
+        named = {str(number): said for number, said in document["changed"].items()}
+        document = {**document, "changed": named}
+    _must_fit(_HYPOTHESIS, document)
+    return design.write_hypothesis(
+        actor=actor,
+        probe=probe,
+        component=document["component"],
+        sentence=document["sentence"],
+        changed={int(number): said for number, said in document["changed"].items()},
+    )
+
+
+def _must_fit(schema: Draft202012Validator, document: Any) -> None:
+    problem = best_match(schema.iter_errors(document))
+    if problem is not None:
+        where = problem.json_path[2:] or "the document"
+        raise InvalidInput("probe_document", f"{where}: {problem.message}.")
 
 
 def _prompts(actor: Actor, finding: Finding, document: Mapping[str, Any]) -> Sequence[PromptSpec]:

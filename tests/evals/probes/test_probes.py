@@ -12,7 +12,7 @@ from evals.caps import Caps
 from evals.models import Case, EarlyStop, Probe, ProbePair, Result, Run, Suite
 from evals.runner import probe_looks
 from evals.selectors import probes as reads
-from evals.selectors import run_orders, suites
+from evals.selectors import run_orders, runs, suites
 from evals.services.probes import concluding, design, rating, review, running
 from evals.services.probes.specs import HUMAN, PromptSpec
 from evals.states import PairState, ProbeVerdict, ResultState, RunState
@@ -170,11 +170,21 @@ def test_no_list_shows_the_suite_of_a_probe(weak: WeakUpstream) -> None:
     story.approve_all(cast.engineer, probe)
     running.start_probe(actor=cast.engineer, probe=probe)
     assert list(suites.suites()) == []
+    assert [suite.pk for suite in suites.suites(probes=True)] == [probe_suite(probe)]
+    run = probe.probe_runs.get().run
+    assert list(runs.listed_runs()) == [] and list(runs.listed_runs(probes=True)) == [run]
+    assert list(runs.listed_runs(suite=run.version.suite.name)) == [run]
     clusters = Case.objects.values_list("cluster", flat=True)
     assert Counter(clusters) == Counter({f"p{n:04d}": 6 for n in range(1, 6)})
 
 
 @pytest.mark.long
+def probe_suite(probe: Probe) -> object:
+    """The id of the suite that its start made."""
+    probe.refresh_from_db()
+    return probe.version.suite_id
+
+
 def test_without_a_weakness_nothing_is_isolated_and_the_sentence_says_what_was_seen(
     weak: WeakUpstream,
 ) -> None:

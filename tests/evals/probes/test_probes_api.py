@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.urls import reverse
 
 from evals.models import Probe
 from evals.probes.changes import TEMPLATES
@@ -137,6 +138,13 @@ def test_a_rater_sees_neither_arm_nor_checkpoint() -> None:
         story.execute(probe)
     concluding.conclude_due()
     rater = clients.signed_in("behaviour_reviewer")
+    run = probe.probe_runs.get().run
+    page, results = reverse("console-run", args=[run.pk]), f"/api/runs/{run.pk}/results/"
+    refused = rater.get(results)
+    assert (refused.status_code, refused.json()["code"]) == (409, "rated_blind")
+    shown = rater.get(page).content.decode()
+    assert "People rate these answers blind" in shown
+    assert "p0001.original" not in shown and "shorter_context" not in shown
     seen = set()
     for _ in range(10):
         reply = rater.get(f"/api/probes/{made['id']}/answers/next/")
@@ -153,6 +161,8 @@ def test_a_rater_sees_neither_arm_nor_checkpoint() -> None:
     assert len(seen) == 10
     assert rater.get(f"/api/probes/{made['id']}/answers/next/").json()["answer"] is None
     assert concluding.conclude_due() == 1
+    assert "p0001.original" in rater.get(page).content.decode()
+    assert rater.get(results).json()["count"] == 10
 
 
 def test_the_templates_are_listed() -> None:
@@ -179,6 +189,17 @@ def test_the_command_line_goes_the_same_way(tmp_path: Path) -> None:
             command("start", made["id"], *by)
         assert refused.value.code == 1
         assert len(command("pairs", made["id"], *by)) == 5
+        own = tmp_path / "own.yaml"
+        said = "\n".join(f"  {n}: [{{role: user, content: Bluntly {n}.}}]" for n in range(1, 6))
+        own.write_text(f"component: tone\nsentence: It asks bluntly.\nchanged:\n{said}\n")
+        assert command("write", made["id"], str(own), *by) == {
+            "name": "tone", "component": "tone", "n_pairs": 5
+        }  # fmt: skip
+        own.write_text("component: tone\nsentence: x\nchanged: {one: [{role: user}]}\n")
+        with pytest.raises(SystemExit):
+            command("write", made["id"], str(own), *by)
+        dropped = command("review", made["id"], "drop", "--hypothesis", "tone", *by)
+        assert dropped["n_reviewed"] == 5
         reviewed = command("review", made["id"], "approve", "--hypothesis", "shorter_context", *by)
         assert reviewed == {"n_reviewed": 5, "n_unreviewed": 0}
         assert command("start", made["id"], *by)["state"] == "running"
