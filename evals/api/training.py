@@ -68,6 +68,9 @@ class TrainingExportIn(serializers.Serializer):
     with_cases = serializers.BooleanField(
         default=False, help_text="Corrections that an eval suite holds as cases too."
     )
+    with_votes = serializers.BooleanField(
+        default=False, help_text="Of dpo: blind side by sides that somebody decided."
+    )
     validation_share = serializers.FloatField(
         default=DEFAULT_VALIDATION, min_value=0, max_value=MOST_VALIDATION
     )
@@ -121,7 +124,7 @@ def wanted_of(data: dict[str, Any]) -> Wanted:
         checkpoint_named(data["checkpoint"])
     if data.get("finding"):
         alpha_reads.finding_of(data["finding"])
-    asked = ("partner", "checkpoint", "finding", "since", "until", "with_cases")
+    asked = ("partner", "checkpoint", "finding", "since", "until", "with_cases", "with_votes")
     return Wanted(
         kind=TrainingKind(data["kind"]),
         asked=Asked(**{name: data[name] for name in asked if data.get(name)}),

@@ -84,6 +84,7 @@ _ADDRESSES: Mapping[str, Callable[[Stop], str]] = {
     "gate outcome": _gate,
     "promotion": lambda stop: reverse("console-promotion", args=[stop.id]),
     "training row": lambda stop: reverse("console-training-export", args=stop.place),
+    "side by side": lambda stop: reverse("console-preference", args=[stop.id]),
     "checkpoint": lambda stop: reverse("console-checkpoint", args=[stop.id]),
 }
 

@@ -11,7 +11,7 @@ from django.urls import reverse
 from evals.console.training_forms import ExportForm
 from evals.models import TrainingExport
 from evals.selectors import training as reads
-from evals.services import training, training_files
+from evals.services import training, training_files, votes
 from evals.services.corrections import Asked, matching
 from evals.services.training import Wanted
 from evals.training.contract import TrainingKind
@@ -29,6 +29,7 @@ class TrainingPage(Page):
         return {
             "rows": page_of(self.request, reads.exports(), 40),
             "n_corrections": matching(Asked()).count(),
+            "n_votes": votes.matching(Asked()).count(),
             "may_export": self.actor.may(*training_files.EXPORTERS),
         }
 
@@ -40,6 +41,7 @@ class TrainingPage(Page):
             finding=data["finding"].pk if data["finding"] else None,
             since=datetime.combine(since, time.min, UTC) if since else None,
             with_cases=data["with_cases"],
+            with_votes=data["with_votes"],
         )
         wanted = Wanted(
             kind=TrainingKind(data["kind"]),

@@ -54,6 +54,11 @@ class ExportForm(forms.Form):
         required=False,
         help_text="Who trains on a case can't be judged by it.",
     )
+    with_votes = forms.BooleanField(
+        label="Blind side by sides that somebody decided",
+        required=False,
+        help_text="Of DPO: the answer that was preferred, over the other one.",
+    )
     grader = text_field(
         "Grader of RFT", required=False, rows=8, initial=json.dumps(GRADER, indent=2)
     )

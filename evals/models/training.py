@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
-from alpha.models import Feedback
+from alpha.models import Feedback, PreferenceSession
 from evals.training.contract import Split, TrainingKind
 from infra.ids import uuid7
 from infra.models import Person
@@ -36,7 +36,7 @@ class TrainingExport(models.Model):
 
 
 class TrainingRow(models.Model):
-    """Which remark one line of an exported file came from."""
+    """Which remark, or which blind side by side, one line of an exported file came from."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     export = models.ForeignKey(
@@ -44,7 +44,12 @@ class TrainingRow(models.Model):
     )
     split = models.CharField(max_length=10, choices=[(s.value, s.value) for s in Split])
     line = models.PositiveIntegerField(help_text="In its file, from 1.")
-    feedback = models.ForeignKey(Feedback, on_delete=models.PROTECT, related_name="training_rows")
+    feedback = models.ForeignKey(
+        Feedback, on_delete=models.PROTECT, null=True, related_name="training_rows"
+    )
+    preference = models.ForeignKey(
+        PreferenceSession, on_delete=models.PROTECT, null=True, related_name="training_rows"
+    )
     digest = models.CharField(max_length=64, help_text="SHA-256 of the line.")
 
     class Meta:
@@ -55,6 +60,12 @@ class TrainingRow(models.Model):
                 fields=["export", "split", "line"],
                 name="training_row_once",
                 violation_error_message="The file has that line.",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(feedback__isnull=False, preference__isnull=True)
+                | models.Q(feedback__isnull=True, preference__isnull=False),
+                name="training_row_origin",
+                violation_error_message="A row comes from a remark, or from a side by side.",
             ),
         ]
         triggers = immutable("training_row")

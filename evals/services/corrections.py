@@ -33,6 +33,8 @@ class Asked:
     """Received before it."""
     with_cases: bool = False
     """Those that an eval suite holds as cases too."""
+    with_votes: bool = False
+    """Blind side by sides that somebody decided too; of preference rows alone."""
 
     def as_json(self) -> dict[str, Any]:
         """The filter as an export keeps it."""
@@ -82,7 +84,7 @@ def corrections_of(
     """Those remarks' corrections as they are now, cases or not."""
     chunk = list(Feedback.objects.filter(pk__in=feedback_ids).values(*_FIELDS))
     found = _read(actor, chunk, with_cases=True)
-    return {one.feedback_id: one for one in found}
+    return {one.feedback_id: one for one in found if one.feedback_id}
 
 
 _FIELDS = ("id", "partner_id", "request_id", "correction")

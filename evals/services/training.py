@@ -7,6 +7,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import IO, Any
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from django.db import connection, transaction
 
 from evals.models import SuiteVersion, TrainingExport
 from evals.redaction import RULES_VERSION
-from evals.services import corrections, training_files
+from evals.services import corrections, training_files, votes
 from evals.services.corrections import Asked
 from evals.training import grader as grader_rules
 from evals.training.contract import LEAST_ROWS, MOST_RFT_ROWS, Split, TrainingKind
@@ -27,7 +28,8 @@ from infra.ids import uuid7
 
 MOST_VALIDATION = 0.5
 DEFAULT_VALIDATION = 0.1
-_COLUMNS = "id, export_id, split, line, feedback_id, digest"
+_COLUMNS = "id, export_id, split, line, feedback_id, preference_id, digest"
+_NULL = r"\N"
 Sink = Callable[[Split, bytes], object]
 """Takes each line as it is made."""
 
@@ -109,7 +111,8 @@ class _Files:
         self._n_bytes[split] += len(row.line)
         self._hashes[split].update(row.line)
         cells = (uuid7().hex, self._export, split.value, str(self.n_rows[split]))
-        noted = "\t".join((*cells, row.feedback_id.hex, digest.hexdigest()))
+        origin = (_cell(row.feedback_id), _cell(row.preference_id))
+        noted = "\t".join((*cells, *origin, digest.hexdigest()))
         self._spool.write(noted.encode() + b"\n")
         if self._sink:
             self._sink(split, row.line)
@@ -127,7 +130,17 @@ class _Files:
         ]
 
 
+def _cell(origin: UUID | None) -> str:
+    return origin.hex if origin else _NULL
+
+
 def _check(wanted: Wanted) -> None:
+    if wanted.asked.with_votes and wanted.kind is not TrainingKind.DPO:
+        message = f"Votes prefer one answer to another: {wanted.kind.value} rows can't say that."
+        raise InvalidInput("votes_not_used", message)
+    if wanted.asked.with_votes and wanted.asked.finding:
+        message = "Votes belong to no finding: leave out the finding, or the votes."
+        raise InvalidInput("votes_of_finding", message)
     if not 0 <= wanted.validation_share <= MOST_VALIDATION:
         message = f"The validation share is {wanted.validation_share:g}: write 0 to 0.5."
         raise InvalidInput("validation_share", message)
@@ -161,7 +174,8 @@ def _rows(actor: Actor, wanted: Wanted) -> Iterator[Row | LeftOut]:
         for canary in SuiteVersion.objects.exclude(canary="")
         .order_by().values_list("canary", flat=True).distinct()
     ]  # fmt: skip
-    for found in corrections.corrections(actor=actor, asked=wanted.asked):
+    decided = votes.votes(actor=actor, asked=wanted.asked) if wanted.asked.with_votes else ()
+    for found in chain(corrections.corrections(actor=actor, asked=wanted.asked), decided):
         if isinstance(found, LeftOut):
             yield found
         else:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 import orjson
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 
-from alpha.models import Transcript
+from alpha.models import PreferenceText, Transcript
 from evals.models import TrainingExport, TrainingRow
 from evals.redaction import RULES_VERSION
-from evals.services import corrections
+from evals.services import corrections, votes
+from evals.services.corrections import AT_ONCE
 from evals.training.contract import Split, TrainingKind
-from evals.training.corrections import LeftOut, row_of
+from evals.training.corrections import Correction, LeftOut, row_of
 from infra import audit, clock
 from infra.actors import Actor
 from infra.errors import InvalidMove, NotFound
@@ -85,14 +86,19 @@ def manifest(export: TrainingExport) -> dict[str, Any]:
 
 
 def origins(export: TrainingExport) -> Iterator[dict[str, Any]]:
-    """Each row's id, file, line, feedback and digest, in the files' order."""
+    """Each row's id, file, line, origin and digest, in the files' order.
+
+    The origin is `feedback`, or `preference` where a blind side by side was decided.
+    """
     rows = TrainingRow.objects.filter(export=export).order_by("split", "line")
-    for row in rows.values("id", "split", "line", "feedback_id", "digest").iterator(ROWS_AT_ONCE):
+    named = rows.values("id", "split", "line", "feedback_id", "preference_id", "digest")
+    for row in named.iterator(ROWS_AT_ONCE):
+        origin = "feedback" if row["feedback_id"] else "preference"
         yield {
             "row": str(row["id"]),
             "file": f"{row['split']}.jsonl",
             "line": row["line"],
-            "feedback": str(row["feedback_id"]),
+            origin: str(row[f"{origin}_id"]),
             "sha256": row["digest"],
         }
 
@@ -106,12 +112,12 @@ def _must_be_whole(export: TrainingExport) -> None:
     if export.filter["rules_version"] != RULES_VERSION:
         message = "The rules of redaction changed since this export: make it anew."
         raise InvalidMove("rules_changed", message)
-    kept = Transcript.objects.filter(
-        request_id=OuterRef("feedback__request_id"),
-        expires_at__gt=clock.now(),
-        data_key__wrapped_key__isnull=False,
-    )
-    n_gone = export.rows.filter(~Exists(kept)).count()
+    gone = Q(feedback__isnull=False) & ~_kept("feedback__request_id")
+    of_partner = Q(preference__partner__isnull=False)
+    gone |= of_partner & (~_kept("preference__request_a") | ~_kept("preference__request_b"))
+    own = PreferenceText.objects.filter(session=OuterRef("preference"), is_kept=True)
+    gone |= Q(preference__person__isnull=False) & ~Exists(own)
+    n_gone = export.rows.filter(gone).count()
     if n_gone:
         message = (
             f"The text of {n_gone} of {export.n_train + export.n_validation} rows was erased or "
@@ -120,25 +126,43 @@ def _must_be_whole(export: TrainingExport) -> None:
         raise InvalidMove("text_gone", message)
 
 
+def _kept(request: str) -> Exists:
+    """Whether the text of that call of a row may still be read."""
+    found = Transcript.objects.filter(
+        request_id=OuterRef(request),
+        expires_at__gt=clock.now(),
+        data_key__wrapped_key__isnull=False,
+    )
+    return Exists(found)
+
+
 def _lines(actor: Actor, export: TrainingExport, split: Split) -> Iterator[bytes]:
     kind, last = TrainingKind(export.kind), 0
     rows = TrainingRow.objects.filter(export=export, split=split.value).order_by("line")
     while True:
-        later = rows.filter(line__gt=last).values_list("line", "feedback_id", "digest")
-        chunk = list(later[:ROWS_AT_ONCE])
+        later = rows.filter(line__gt=last)
+        chunk = list(later.values_list("line", "feedback_id", "preference_id", "digest")[:AT_ONCE])
         if not chunk:
             return
         last = chunk[-1][0]
-        ids = [feedback_id for _, feedback_id, _ in chunk]
-        found = corrections.corrections_of(actor=actor, feedback_ids=ids)
-        for line, feedback_id, digest in chunk:
-            one = found[feedback_id]
-            made = one if isinstance(one, LeftOut) else row_of(kind, one)
-            if isinstance(made, LeftOut) or _sha256(made.line) != digest:
+        found = _as_now(actor, chunk)
+        for line, feedback_id, preference_id, digest in chunk:
+            one = found.get(feedback_id or preference_id)
+            made = one if one is None or isinstance(one, LeftOut) else row_of(kind, one)
+            if made is None or isinstance(made, LeftOut) or _sha256(made.line) != digest:
                 place = f"{split.value}.jsonl:{line}"
                 message = f"{place} is no longer what was exported: make the export anew."
                 raise InvalidMove("row_changed", message)
             yield made.line
+
+
+def _as_now(actor: Actor, chunk: Sequence[Any]) -> dict[UUID, Correction | LeftOut]:
+    remarks = [feedback_id for _, feedback_id, _, _ in chunk if feedback_id]
+    sessions = [preference_id for _, _, preference_id, _ in chunk if preference_id]
+    return {
+        **corrections.corrections_of(actor=actor, feedback_ids=remarks),
+        **votes.votes_of(actor=actor, preference_ids=sessions),
+    }
 
 
 def _sha256(line: bytes) -> str:

@@ -40,16 +40,21 @@ class Lack(StrEnum):
     """The format can't hold it; `training validate` names the same rules."""
     DUPLICATE = "duplicate"
     """The same row is in the export already."""
+    UNDECIDED = "nobody_preferred"
+    """A side by side where both were as good, or both were bad."""
     OVER_MOST = "over_the_most_rows"
     """The format takes no more rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Correction:
-    """What was asked, what was answered, and what should have been."""
+    """What was asked, what was answered, and what should have been; of a remark or of a vote."""
 
-    feedback_id: UUID
+    feedback_id: UUID | None = None
+    preference_id: UUID | None = None
+    """The blind side by side; one of the two ids is given."""
     partner_id: UUID
+    """Whose conversation it is: a partner's, or a reviewer's own."""
     asked: Sequence[Mapping[str, Any]]
     tools: Sequence[Mapping[str, Any]]
     reply: str | None
@@ -61,7 +66,8 @@ class Correction:
 class LeftOut:
     """A correction that becomes no row."""
 
-    feedback_id: UUID
+    feedback_id: UUID | None = None
+    preference_id: UUID | None = None
     why: Lack
 
 
@@ -69,7 +75,8 @@ class LeftOut:
 class Row:
     """One line of a training file, with what decides on which side it is."""
 
-    feedback_id: UUID
+    feedback_id: UUID | None = None
+    preference_id: UUID | None = None
     conversation: bytes
     line: bytes
     """JSON in UTF-8 with its newline."""
@@ -87,17 +94,26 @@ def row_of(
     `reads` are the paths of `item` that the grader names.
     """
     if kind is TrainingKind.DPO and correction.reply is None:
-        return LeftOut(feedback_id=correction.feedback_id, why=Lack.REPLY_NOT_TEXT)
+        return _left_out(correction, Lack.REPLY_NOT_TEXT)
     if kind is TrainingKind.DPO and correction.reply == correction.wanted:
-        return LeftOut(feedback_id=correction.feedback_id, why=Lack.SAME)
+        return _left_out(correction, Lack.SAME)
     made = _made(kind, correction)
     if next(check_row(kind, made, reads), None) is not None:
-        return LeftOut(feedback_id=correction.feedback_id, why=Lack.BREAKS_RULE)
+        return _left_out(correction, Lack.BREAKS_RULE)
     line = orjson.dumps(made, option=orjson.OPT_APPEND_NEWLINE)
     if any(canary in line for canary in canaries):
-        return LeftOut(feedback_id=correction.feedback_id, why=Lack.CANARY)
-    key = conversation_key(correction.partner_id, correction.asked)
-    return Row(feedback_id=correction.feedback_id, conversation=key, line=line)
+        return _left_out(correction, Lack.CANARY)
+    return Row(
+        feedback_id=correction.feedback_id,
+        preference_id=correction.preference_id,
+        conversation=conversation_key(correction.partner_id, correction.asked),
+        line=line,
+    )
+
+
+def _left_out(correction: Correction, why: Lack) -> LeftOut:
+    ids = (correction.feedback_id, correction.preference_id)
+    return LeftOut(feedback_id=ids[0], preference_id=ids[1], why=why)
 
 
 def _made(kind: TrainingKind, correction: Correction) -> dict[str, Any]:

@@ -40,6 +40,9 @@ def export(parser: CommandParser) -> None:
     parser.add_argument("--validation-share", type=float, default=DEFAULT_VALIDATION)
     parser.add_argument("--seed", type=int, default=0, help="which conversations validate")
     parser.add_argument("--with-cases", action="store_true", help="what eval suites hold too")
+    parser.add_argument(
+        "--with-votes", action="store_true", help="of dpo: blind side by sides that were decided"
+    )
 
 
 def validate(parser: CommandParser) -> None:
@@ -135,6 +138,7 @@ def _wanted(options: dict[str, Any]) -> Wanted:
             since=moment_of(options["since"]) if options["since"] else None,
             until=moment_of(options["until"]) if options["until"] else None,
             with_cases=options["with_cases"],
+            with_votes=options["with_votes"],
         ),
         validation_share=options["validation_share"],
         seed=options["seed"],

@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Max, Q
+from django.db.models import Q
 
 from alpha import selectors as alpha_reads
-from alpha.models import Feedback, Finding
-from evals.models import Case, Probe, TrainingExport
+from alpha.models import Feedback, Finding, PreferenceSession
+from evals.models import Case, Probe, TrainingExport, TrainingRow
 from evals.selectors.lineage.judged import Measured, measured, outcomes_on
 from evals.selectors.lineage.subjects import Subject, subject_of
 from evals.states import VersionState
@@ -73,7 +73,8 @@ def road(subject_id: UUID) -> Road:
         _step("Gate outcome", (_outcome_stop(one) for one in outcomes)),
         _step("Promotion", _promotions(outcomes)),
         _step("Re-confirmation", _reconfirmations(findings)),
-        _step("Training rows", _exports(remarks)),
+        *((_step("Side by side", _voted(subject)),) if subject.preferences else ()),
+        _step("Training rows", _exports(remarks, subject)),
     )
     return Road(subject=subject, steps=steps, fixed_by=_fixed_by(results))
 
@@ -86,6 +87,7 @@ def _step(name: str, stops: Iterable[Stop]) -> Step:
 def _findings(subject: Subject) -> list[Finding]:
     """Those named, and those that the remarks speak of."""
     which = Q(pk__in=subject.findings) | Q(reports__feedback__in=subject.feedback)
+    which |= Q(notices__recipients__answered_in__in=subject.feedback)
     found = Finding.objects.filter(which).distinct().order_by("opened_at", "pk")
     return list(found.select_related("checkpoint", "reporter", "fixed_in", "reconfirmed_by"))
 
@@ -211,10 +213,21 @@ def _reconfirmations(findings: Sequence[Finding]) -> Iterable[Stop]:
         )
 
 
-def _exports(remarks: Sequence[Feedback]) -> Iterable[Stop]:
-    held = TrainingExport.objects.filter(rows__feedback__in=remarks).order_by("made_at")
-    for one in held.annotate(n_rows=Max("rows__line")).distinct():
-        ours = one.rows.filter(feedback__in=remarks).order_by("split", "line")
+def _voted(subject: Subject) -> Iterable[Stop]:
+    """Neither the choice nor the checkpoints: who looks may still be a blind rater."""
+    found = PreferenceSession.objects.filter(pk__in=subject.preferences).order_by("asked_at", "pk")
+    for one in found:
+        title = f"Two answers to one prompt of {'a partner' if one.partner_id else 'a reviewer'}"
+        yield Stop(
+            kind="side by side", id=str(one.pk), title=title, at=one.asked_at, state=one.state
+        )
+
+
+def _exports(remarks: Sequence[Feedback], subject: Subject) -> Iterable[Stop]:
+    which = Q(feedback__in=remarks) | Q(preference__in=subject.preferences)
+    held = TrainingExport.objects.filter(pk__in=TrainingRow.objects.filter(which).values("export"))
+    for one in held.order_by("made_at"):
+        ours = one.rows.filter(which).order_by("split", "line")
         for row in ours[:SHOWN]:
             title = f"{row.split}.jsonl:{row.line} of the {one.kind} export"
             yield Stop(

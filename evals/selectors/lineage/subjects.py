@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from alpha.models import Feedback, Finding
+from alpha.models import Feedback, Finding, PreferenceSession
 from evals.models import Case, Probe, Run, SuiteVersion, TrainingExport, TrainingRow
 from infra.errors import NotFound
 from releases.models import GateOutcome, Promotion
@@ -23,6 +23,8 @@ class Subject:
     title: str
     feedback: frozenset[UUID] = frozenset()
     findings: frozenset[UUID] = frozenset()
+    preferences: frozenset[UUID] = frozenset()
+    """Blind side by sides, which speak of no weakness: their road leads to training rows."""
 
 
 def subject_of(subject_id: UUID) -> Subject:
@@ -33,7 +35,8 @@ def subject_of(subject_id: UUID) -> Subject:
             return found
     message = (
         f"Nothing with the id {subject_id} leads to a remark. Give the id of feedback, a call, a "
-        "finding, probe, case, suite version, run, gate outcome, promotion, training row or export."
+        "finding, probe, case, suite version, run, gate outcome, promotion, training row, export "
+        "or blind side by side."
     )
     raise NotFound("no_such_lineage", message)
 
@@ -104,7 +107,11 @@ def _promotion(pk: UUID) -> Subject | None:
 def _row(pk: UUID) -> Subject | None:
     found = TrainingRow.objects.filter(pk=pk).first()
     return found and Subject(
-        kind="training row", id=pk, title=str(found), feedback=frozenset({found.feedback_id})
+        kind="training row",
+        id=pk,
+        title=str(found),
+        feedback=frozenset({found.feedback_id} - {None}),
+        preferences=frozenset({found.preference_id} - {None}),
     )
 
 
@@ -112,8 +119,22 @@ def _export(pk: UUID) -> Subject | None:
     found = TrainingExport.objects.filter(pk=pk).first()
     if found is None:
         return None
-    feedback = frozenset(found.rows.values_list("feedback", flat=True))
-    return Subject(kind="training export", id=pk, title=str(found), feedback=feedback)
+    feedback = found.rows.filter(feedback__isnull=False).values_list("feedback", flat=True)
+    voted = found.rows.filter(preference__isnull=False).values_list("preference", flat=True)
+    return Subject(
+        kind="training export",
+        id=pk,
+        title=str(found),
+        feedback=frozenset(feedback),
+        preferences=frozenset(voted),
+    )
+
+
+def _side_by_side(pk: UUID) -> Subject | None:
+    found = PreferenceSession.objects.filter(pk=pk).first()
+    return found and Subject(
+        kind="side by side", id=pk, title=str(found), preferences=frozenset({pk})
+    )
 
 
 def versions_judged(outcomes: list[GateOutcome]) -> list[UUID]:
@@ -151,5 +172,6 @@ _LOOKS: tuple[Callable[[UUID], Subject | None], ...] = (
     _outcome,
     _row,
     _export,
+    _side_by_side,
     _call,
 )
