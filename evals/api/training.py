@@ -18,10 +18,10 @@ from rest_framework.views import APIView
 from alpha import selectors as alpha_reads
 from evals.models import TrainingExport
 from evals.selectors import training as reads
-from evals.services import training, training_files
+from evals.services import training, training_files, training_readiness
 from evals.services.corrections import Asked
 from evals.services.training import DEFAULT_VALIDATION, MOST_VALIDATION, Wanted
-from evals.training.contract import TrainingKind
+from evals.training.contract import Split, TrainingKind
 from infra.api.authentication import actor_of
 from infra.api.bodies import checked
 from infra.api.fields import JSONValue
@@ -91,6 +91,40 @@ class TrainingExports(ListAPIView):
         data = checked(TrainingExportIn, request.data)
         made = training.make_export(actor=actor_of(request), wanted=wanted_of(data))
         return Response(TrainingExportOut(made).data, status=201)
+
+
+class ReadinessNoteOut(serializers.Serializer):
+    """One thing that stands against a reinforcement export."""
+
+    concern = serializers.CharField(source="concern.value")
+    sentence = serializers.CharField()
+
+
+class TrainingReadinessOut(serializers.Serializer):
+    """What the export would hold, and what stands against it."""
+
+    n_train = serializers.IntegerField()
+    n_validation = serializers.IntegerField()
+    n_tried = serializers.IntegerField(help_text="Items that the grader was given.")
+    left_out = serializers.DictField(child=serializers.IntegerField())
+    notes = ReadinessNoteOut(many=True)
+
+
+class TrainingReadiness(APIView):
+    """Checks a reinforcement export before it is made; writes nothing."""
+
+    @extend_schema(request=TrainingExportIn, responses=TrainingReadinessOut)
+    def post(self, request: Request) -> Response:
+        wanted = wanted_of(checked(TrainingExportIn, request.data))
+        found = training_readiness.readiness(actor=actor_of(request), wanted=wanted)
+        body = {
+            "n_train": found.n_rows[Split.TRAIN],
+            "n_validation": found.n_rows[Split.VALIDATION],
+            "n_tried": found.n_tried,
+            "left_out": found.left_out,
+            "notes": found.notes,
+        }
+        return Response(TrainingReadinessOut(body).data)
 
 
 class TrainingExportDetail(APIView):

@@ -138,6 +138,7 @@ urlpatterns: list[URLPattern] = [
         name="finding-cases-plan",
     ),
     path("findings/<uuid:finding_id>/cases/", regression.MakeCases.as_view(), name="finding-cases"),
+    path("training/readiness/", training.TrainingReadiness.as_view(), name="training-readiness"),
     path("training/exports/", training.TrainingExports.as_view(), name="training-exports"),
     path(
         "training/exports/<uuid:export_id>/",

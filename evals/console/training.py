@@ -11,11 +11,12 @@ from django.urls import reverse
 from evals.console.training_forms import ExportForm
 from evals.models import TrainingExport
 from evals.selectors import training as reads
-from evals.services import training, training_files, votes
+from evals.services import training, training_files, training_readiness, votes
 from evals.services.corrections import Asked, matching
 from evals.services.training import Wanted
-from evals.training.contract import TrainingKind
+from evals.training.contract import Split, TrainingKind
 from infra.console.pages import Crumbs, Page, page_of
+from infra.errors import InvalidMove, Reason
 
 
 class TrainingPage(Page):
@@ -33,7 +34,7 @@ class TrainingPage(Page):
             "may_export": self.actor.may(*training_files.EXPORTERS),
         }
 
-    def do_export(self, data: dict[str, Any]) -> HttpResponseRedirect:
+    def do_export(self, data: dict[str, Any]) -> HttpResponseRedirect | str:
         since = data["since"]
         asked = Asked(
             partner=data["partner"].name if data["partner"] else "",
@@ -50,8 +51,26 @@ class TrainingPage(Page):
             seed=data["seed"],
             grader=data["grader"],
         )
+        if data["check_only"]:
+            return _checked(training_readiness.readiness(actor=self.actor, wanted=wanted))
         made = training.make_export(actor=self.actor, wanted=wanted)
         return HttpResponseRedirect(reverse("console-training-export", args=[made.pk]))
+
+
+def _checked(found: training_readiness.Readiness) -> str:
+    """What to say where nothing stands against it; InvalidMove with everything that does."""
+    if found.notes:
+        message = "Nothing was exported. This stands against it:"
+        raise InvalidMove(
+            "rft_not_ready",
+            message,
+            [Reason(code=note.concern.value, sentence=note.sentence) for note in found.notes],
+        )
+    n_train, n_validation = found.n_rows[Split.TRAIN], found.n_rows[Split.VALIDATION]
+    return (
+        f"Nothing stands against it: {n_train} items to train on and {n_validation} to validate "
+        f"on, {found.n_tried} of them tried with the grader. Nothing was exported yet."
+    )
 
 
 class TrainingExportPage(Page):

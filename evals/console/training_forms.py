@@ -63,6 +63,12 @@ class ExportForm(forms.Form):
         "Grader of RFT", required=False, rows=8, initial=json.dumps(GRADER, indent=2)
     )
 
+    check_only = forms.BooleanField(
+        label="Only check it",
+        required=False,
+        help_text="Of RFT: what a job would refuse, or learn nothing by. Nothing is exported.",
+    )
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         choices = {

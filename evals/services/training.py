@@ -19,7 +19,7 @@ from evals.services import corrections, training_files, votes
 from evals.services.corrections import Asked
 from evals.training import grader as grader_rules
 from evals.training.contract import LEAST_ROWS, MOST_RFT_ROWS, Split, TrainingKind
-from evals.training.corrections import Lack, LeftOut, Row, row_of
+from evals.training.corrections import Correction, Lack, LeftOut, Row, row_of
 from evals.training.splitting import split_of
 from infra import audit, clock
 from infra.actors import Actor
@@ -61,12 +61,12 @@ def make_export(*, actor: Actor, wanted: Wanted, sink: Sink | None = None) -> Tr
     InvalidInput when the files could not be used: too few rows, or a grader that breaks a rule.
     """
     person_id = training_files.must_export(actor)
-    _check(wanted)
+    check(wanted)
     made_at, export_id = clock.now(), uuid7()
     with tempfile.TemporaryFile() as spool:
         files = _Files(export_id, spool, sink)
         left_out = _fill(files, actor, wanted)
-        _must_be_usable(wanted, files, left_out)
+        must_be_usable(wanted, files.n_rows, left_out)
         described = [*files.described(), *_grader_file(wanted)]
         with transaction.atomic():
             export = TrainingExport.objects.create(
@@ -134,7 +134,8 @@ def _cell(origin: UUID | None) -> str:
     return origin.hex if origin else _NULL
 
 
-def _check(wanted: Wanted) -> None:
+def check(wanted: Wanted) -> None:
+    """InvalidInput for what no export is made of, whatever the rows are."""
     if wanted.asked.with_votes and wanted.kind is not TrainingKind.DPO:
         message = f"Votes prefer one answer to another: {wanted.kind.value} rows can't say that."
         raise InvalidInput("votes_not_used", message)
@@ -160,14 +161,15 @@ def _check(wanted: Wanted) -> None:
 def _fill(files: _Files, actor: Actor, wanted: Wanted) -> Counter[str]:
     """The files with every row; how many corrections became none, by reason."""
     left_out: Counter[str] = Counter()
-    for made in _rows(actor, wanted):
+    for _, made in rows(actor, wanted):
         why = made.why if isinstance(made, LeftOut) else _place(files, made, wanted)
         if why is not None:
             left_out[why.value] += 1
     return left_out
 
 
-def _rows(actor: Actor, wanted: Wanted) -> Iterator[Row | LeftOut]:
+def rows(actor: Actor, wanted: Wanted) -> Iterator[tuple[Correction | None, Row | LeftOut]]:
+    """Each correction with the row that it becomes, or why it becomes none."""
     reads = grader_rules.item_paths(wanted.grader) if wanted.grader else ()
     canaries = [
         canary.encode()
@@ -177,9 +179,9 @@ def _rows(actor: Actor, wanted: Wanted) -> Iterator[Row | LeftOut]:
     decided = votes.votes(actor=actor, asked=wanted.asked) if wanted.asked.with_votes else ()
     for found in chain(corrections.corrections(actor=actor, asked=wanted.asked), decided):
         if isinstance(found, LeftOut):
-            yield found
+            yield None, found
         else:
-            yield row_of(wanted.kind, found, reads=reads, canaries=canaries)
+            yield found, row_of(wanted.kind, found, reads=reads, canaries=canaries)
 
 
 def _place(files: _Files, row: Row, wanted: Wanted) -> Lack | None:
@@ -189,8 +191,11 @@ def _place(files: _Files, row: Row, wanted: Wanted) -> Lack | None:
     return files.add(row, split)
 
 
-def _must_be_usable(wanted: Wanted, files: _Files, left_out: Counter[str]) -> None:
-    n_train, n_validation = files.n_rows[Split.TRAIN], files.n_rows[Split.VALIDATION]
+def must_be_usable(
+    wanted: Wanted, n_rows: Mapping[Split, int], left_out: Mapping[str, int]
+) -> None:
+    """InvalidInput where a job would refuse the files, with what was left out and why."""
+    n_train, n_validation = n_rows[Split.TRAIN], n_rows[Split.VALIDATION]
     least = LEAST_ROWS if wanted.kind is TrainingKind.SFT else 1
     problem = ""
     if n_train < least:

@@ -14,11 +14,12 @@ from django.core.management.base import CommandParser
 from alpha import selectors as alpha_reads
 from evals.models import TrainingExport
 from evals.selectors import training as reads
-from evals.services import training, training_files
+from evals.services import training, training_files, training_readiness
 from evals.services.corrections import Asked
 from evals.services.training import DEFAULT_VALIDATION, Wanted
 from evals.training import files
 from evals.training.contract import Split, TrainingKind
+from evals.training.readiness import USED_TO
 from infra.cli import SlipwayCommand, add_actions, moment_of
 from infra.errors import InvalidInput, Reason
 from releases.selectors.checkpoints import checkpoint_named
@@ -31,6 +32,15 @@ def export(parser: CommandParser) -> None:
     """corrections into a folder of training files"""
     parser.add_argument("kind", choices=_KINDS)
     parser.add_argument("folder", type=Path)
+    _filtered(parser)
+
+
+def check(parser: CommandParser) -> None:
+    """what a job would refuse of an rft export, or learn nothing by; nothing is written"""
+    _filtered(parser)
+
+
+def _filtered(parser: CommandParser) -> None:
     parser.add_argument("--grader", type=Path, help="of rft: the grader's JSON")
     parser.add_argument("--finding", type=UUID, help="of that finding's remarks alone")
     parser.add_argument("--checkpoint", default="")
@@ -63,11 +73,13 @@ def show(parser: CommandParser) -> None:
 
 
 class Command(SlipwayCommand):
-    help = "Training rows: export, validate, list, show."
+    help = "Training rows: check, export, validate, list, show."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        actions = {"export": export, "validate": validate, "list": listing, "show": show}
+        actions = {
+            "check": check, "export": export, "validate": validate, "list": listing, "show": show
+        }  # fmt: skip
         add_actions(parser, actions)
 
     def run(self, **options: Any) -> Any:
@@ -79,6 +91,17 @@ class Command(SlipwayCommand):
         self._say(made)
         self.say(f"written to {folder}")
         return training_files.manifest(made)
+
+    def run_check(self, options: dict[str, Any]) -> dict[str, Any]:
+        wanted = _wanted({**options, "kind": TrainingKind.RFT.value})
+        found = training_readiness.readiness(actor=self.actor(options), wanted=wanted)
+        counts = {f"n_{split.value}": n for split, n in found.n_rows.items()}
+        told = ", ".join(f"{n} items to {USED_TO[split]}" for split, n in found.n_rows.items())
+        if found.notes:
+            reasons = [Reason(code=n.concern.value, sentence=n.sentence) for n in found.notes]
+            raise InvalidInput("rft_not_ready", f"This stands against it, of {told}.", reasons)
+        self.say(f"Nothing stands against it: {told}, {found.n_tried} tried with the grader.")
+        return {**counts, "n_tried": found.n_tried, "left_out": dict(found.left_out), "notes": []}
 
     def run_validate(self, options: dict[str, Any]) -> dict[str, Any]:
         path: Path = options["file"]
