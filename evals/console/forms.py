@@ -37,15 +37,9 @@ class RunChoice(forms.ModelChoiceField):
         return f"{run.checkpoint.name} on {run.version}, {run.created_at:%Y-%m-%d %H:%M}"
 
 
-class StartRun(forms.Form):
-    """A checkpoint on a suite's version."""
+class CappedForm(forms.Form):
+    """How much a run may cost at most, in money, tokens and time."""
 
-    version = forms.ModelChoiceField(SuiteVersion.objects.none(), empty_label=None, label="Suite")
-    checkpoint = forms.ModelChoiceField(Checkpoint.objects.none(), empty_label=None)
-    repeats = forms.IntegerField(min_value=1, max_value=100, initial=1)
-    concurrency = forms.IntegerField(
-        min_value=1, max_value=1024, initial=4, help_text="Calls at once."
-    )
     most_cost = forms.DecimalField(
         label="Money at most",
         required=False,
@@ -61,6 +55,28 @@ class StartRun(forms.Form):
         label="Seconds at most", required=False, min_value=1, max_value=MOST_SECONDS
     )
 
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        money = data.pop("most_cost", None)
+        data["caps"] = Caps(
+            most_cost_micros=None if money is None else int(money * 1_000_000),
+            most_tokens=data.pop("most_tokens", None),
+            most_seconds=data.pop("most_seconds", None),
+        )
+        return data
+
+
+class StartRun(CappedForm):
+    """A checkpoint on a suite's version."""
+
+    field_order = ("version", "checkpoint", "repeats", "concurrency")
+
+    version = forms.ModelChoiceField(SuiteVersion.objects.none(), empty_label=None, label="Suite")
+    checkpoint = forms.ModelChoiceField(Checkpoint.objects.none(), empty_label=None)
+    repeats = forms.IntegerField(min_value=1, max_value=100, initial=1)
+    concurrency = forms.IntegerField(
+        min_value=1, max_value=1024, initial=4, help_text="Calls at once."
+    )
     stop_early_against = RunChoice(
         Run.objects.none(),
         label="Stop early against",
@@ -87,16 +103,6 @@ class StartRun(forms.Form):
     def clean_stop_margin(self) -> float | None:
         margin = self.cleaned_data["stop_margin"]
         return None if margin is None else margin / 100
-
-    def clean(self) -> dict[str, Any]:
-        data = super().clean() or {}
-        money = data.pop("most_cost", None)
-        data["caps"] = Caps(
-            most_cost_micros=None if money is None else int(money * 1_000_000),
-            most_tokens=data.pop("most_tokens", None),
-            most_seconds=data.pop("most_seconds", None),
-        )
-        return data
 
 
 class StartRunSet(forms.Form):

@@ -11,7 +11,7 @@ from django.http import HttpResponseRedirect
 from django.urls import reverse
 
 from evals.catalogues import Catalogue, catalogue_of
-from evals.console.forms import runnable_checkpoints
+from evals.console.forms import CappedForm, runnable_checkpoints
 from evals.models import ReplaySet, Result, Run
 from evals.selectors import replays as reads
 from evals.services import replays as services
@@ -72,12 +72,27 @@ class DrawForm(forms.Form):
             raise forms.ValidationError(refusal.message) from refusal
 
 
-class StartForm(forms.Form):
+class SetChoice(forms.ModelChoiceField):
+    """A set by how many calls it takes."""
+
+    def label_from_instance(self, found: ReplaySet) -> str:
+        return f"{found}, {found.version.n_cases:,} calls"
+
+
+class StartForm(CappedForm):
     """A checkpoint on a set."""
 
-    replay_set = forms.ModelChoiceField(ReplaySet.objects.none(), empty_label=None, label="Set")
+    replay_set = SetChoice(
+        ReplaySet.objects.none(),
+        empty_label=None,
+        label="Set",
+        help_text="One call a conversation; a smaller set takes fewer.",
+    )
     checkpoint = forms.ModelChoiceField(Checkpoint.objects.none(), empty_label=None)
-    concurrency = forms.IntegerField(min_value=1, max_value=1024, initial=4)
+    concurrency = forms.IntegerField(
+        min_value=1, max_value=1024, initial=4, help_text="Calls at once."
+    )
+    field_order = ("replay_set", "checkpoint", "concurrency")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

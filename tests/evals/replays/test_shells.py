@@ -154,9 +154,11 @@ def test_a_set_is_drawn_and_started_in_the_console(world: World) -> None:
     assert row.version.n_cases == 10
     begun = client.post(
         path, {"do": "start", "replay_set": str(row.pk), "checkpoint": str(world.new.pk),
-               "concurrency": 2}
+               "concurrency": 2, "most_tokens": 9000, "most_seconds": 60}
     )  # fmt: skip
     run = Run.objects.get()
+    assert (run.most_tokens, run.most_seconds, run.most_cost_micros) == (9000, 60, None)
+    assert "10 calls" in client.get(path).content.decode()
     assert begun.headers["Location"] == reverse("console-replay", args=[run.pk])
     assert "when the run is over" in client.get(begun.headers["Location"]).content.decode()
     assert catalogue().digest() == row.catalogue_digest
