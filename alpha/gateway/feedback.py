@@ -148,9 +148,11 @@ async def _kept(
     """The row as it stands, whether made now or before."""
     identifier, now = uuid7(), clock.now()
     row = _row(identifier, key, remark, served, now)
-    inserted = await connection.execute(INSERT, row)
-    if inserted.rowcount and remark.notice is not None:
-        await answer_notice(connection, key, remark, served, identifier, now)
+    async with connection.transaction():
+        inserted = await connection.execute(INSERT, row)
+        if inserted.rowcount and remark.notice is not None:
+            # Refused, it takes the remark with it.
+            await answer_notice(connection, key, remark, served, identifier, now)
     if served is None:
         # The event may have landed between the look and the insert.
         month = month_of(created_at(remark.request_id))

@@ -62,8 +62,8 @@ def test_without_consent_nothing_of_a_prompt_is_anywhere(
     caplog.set_level(logging.DEBUG)
     upstream.behaviour.words = ["It is ", ECHO]
     remark = _reported(config, granted)
-    shown = [*_worked_on(remark), *_regression(remark, tmp_path)]
-    shown += [*_trained(granted, tmp_path), *_released(granted, tmp_path)]
+    shown = [*_worked_on(remark), *_trained(granted, tmp_path)]
+    shown += [*_regression(remark, tmp_path), *_released(granted, tmp_path)]
     _nothing_to_replay(granted)
     found = _everything_in(committed_db)
     assert CONTROL in found and CANARY not in found and ECHO not in found
