@@ -17,7 +17,7 @@ WHEELS := --only-binary :all: --no-binary langdetect
 
 # Pure modules, which import neither Django nor each other's edges: typed strictly.
 PURE := $(wildcard releases/states.py releases/gates releases/statistics releases/promotions.py \
-	releases/replay releases/policy releases/freezes.py releases/recurrence.py alpha/states.py \
+	releases/replay releases/policy releases/clearing.py infra/word_diff.py releases/freezes.py releases/recurrence.py alpha/states.py \
 	alpha/keys.py alpha/routing.py evals/states.py evals/components.py evals/ordering.py \
 	evals/asked.py evals/redaction.py evals/training evals/graders infra/supervisor infra/embedded)
 

@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from evals.selectors.dead_cases import dead_cases
-from releases.models import DecisionRecord, Promotion
+from releases.models import DecisionRecord
 from tests.console.visits import signed_in
 from tests.console.world import CANARY, World
 
@@ -26,9 +26,8 @@ def page(client: Client, path: str, status: int = 200) -> str:
 
 
 def test_a_decided_promotion_is_shown_as_it_was_seen(auditor: Client, world: World) -> None:
-    decided = Promotion.objects.get(checkpoint=world.incumbent, stage=world.alpha)
-    record = DecisionRecord.objects.get(promotion=decided)
-    path = reverse("console-promotion", args=[decided.pk])
+    record = DecisionRecord.objects.get(promotion=world.decided)
+    path = reverse("console-promotion", args=[world.decided.pk])
     shown = page(auditor, path)
     assert "the same outcomes, verdict and hash" in shown
     assert "What its gates say today" in shown and "Approve</button>" not in shown

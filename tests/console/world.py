@@ -84,6 +84,7 @@ class World:
     night: RunSet
     evening: RunSet
     waiting: Promotion
+    decided: Promotion
     partner: Partner
     feedback: Feedback
     finding: Finding
@@ -112,8 +113,8 @@ def build(folder: Path) -> World:
     running = evals.start(suite, candidate)
     settled = _settled(suite, candidate, old)
     _codename(alpha)
-    for stage in (internal, alpha):
-        story.promoted(cast, incumbent, stage)
+    story.promoted(cast, incumbent, internal)
+    decided = story.promoted(cast, incumbent, alpha)
     story.promoted(cast, candidate, internal)
     waiting = story.requested(cast.release_manager, candidate, alpha)
     story.requested(cast.engineer, incumbent, production)
@@ -146,6 +147,7 @@ def build(folder: Path) -> World:
         night=_run_set(incumbent, new, "nightly"),
         evening=_run_set(incumbent, running, "evening"),
         waiting=waiting,
+        decided=decided,
         partner=partner,
         feedback=feedback,
         finding=finding,
