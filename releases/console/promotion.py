@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +13,7 @@ from infra import clock
 from infra.console.fields import NoForm, WhyForm
 from infra.console.pages import Crumbs, Page
 from infra.console.sections import Sections, sections_of
+from infra.errors import Reason
 from infra.roles import Role
 from releases.console.forms import (
     AnswerForm,
@@ -82,6 +84,7 @@ class PromotionPage(Page):
             detail = as_decided(detail, seen)
         changes = changes_of(promotion, now)
         rule, lines = approval_rule(promotion.policy), self.lines(detail)
+        refusals = vote_refusals(self.actor, promotion) if self._is_open else []
         return {
             "detail": detail,
             "promotion": promotion,
@@ -90,10 +93,10 @@ class PromotionPage(Page):
             "n_counted": sum(not line.reason.shadow for line in lines),
             "n_clear": sum(line.reason.admits and not line.reason.shadow for line in lines),
             "completes": _is_one_vote_short(detail.decision),
-            "is_mine": self._is_mine(detail.decision),
+            "is_mine": self._is_mine(detail.decision, refusals),
             "is_open": self._is_open,
             "rule": rule,
-            "vote_refusals": vote_refusals(self.actor, promotion) if self._is_open else [],
+            "vote_refusals": refusals,
             "in_voting_group": self.actor.roles & rule.voters,
             "releases": Release.objects.filter(promotion=promotion).select_related("stage"),
             "changes": changes,
@@ -104,10 +107,12 @@ class PromotionPage(Page):
             **self._controls(),
         }
 
-    def _is_mine(self, decision: Decision) -> bool:
-        """Whether the first thing in the way waits for this person's answer."""
+    def _is_mine(self, decision: Decision, refusals: Sequence[Reason]) -> bool:
+        """Whether the first thing in the way waits for this person, who may give it."""
         first = next(iter(decision.unmet), None)
-        return first is not None and first.human and is_asked(self.actor, first)
+        if first is None or not first.human or not is_asked(self.actor, first):
+            return False
+        return first.kind != APPROVALS or not refusals
 
     @property
     def _is_open(self) -> bool:

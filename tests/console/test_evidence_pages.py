@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from evals.selectors.dead_cases import dead_cases
 from releases.models import DecisionRecord
+from releases.services.promotions import answer_gate
 from tests.console.visits import signed_in
 from tests.console.world import CANARY, World
 
@@ -44,6 +45,25 @@ def test_the_page_names_the_effect_and_what_would_clear_a_gate(world: World) -> 
     assert "An answer of behaviour-reviewer clears it." in shown
     assert "3</b> of 4 gates clear" in shown
     assert reverse("console-comparison", args=[world.comparison.pk]) in shown
+
+
+def test_it_waits_for_those_alone_who_may_answer(world: World) -> None:
+    path = reverse("console-promotion", args=[world.waiting.pk])
+    said = {name: page(signed_in(name), path) for name in ("behaviour_reviewer", "auditor")}
+    assert "Waits for you:" in said["behaviour_reviewer"]
+    assert "Waits for you:" not in said["auditor"]
+    answer_gate(
+        actor=world.cast.behaviour_reviewer,
+        promotion=world.waiting,
+        gate_id="sign_off-1",
+        yes=True,
+        comment="It fits.",
+    )
+    may, requester = (
+        page(signed_in(name), path) for name in ("second_release_manager", "release_manager")
+    )
+    assert "Waits for you:" in may and "With your approval, now:" in may
+    assert "Waits for you:" not in requester
 
 
 def test_a_comment_is_posted_and_is_only_text(auditor: Client, world: World) -> None:
