@@ -34,7 +34,7 @@ class Browser:
         page.goto("/console/")
         page.get_by_label("Username").fill(login["username"])
         page.get_by_label("Password").fill(login["password"])
-        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("button", name="Sign in", exact=True).click()
         page.wait_for_url("**/console/")
         return page
 
