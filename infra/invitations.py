@@ -89,6 +89,8 @@ def send_invitation(row: Invitation, token: str) -> str:
         send_mail("You are invited to Slipway", text, None, [row.email])
     except (OSError, SMTPException) as error:
         return f"The mail server did not take it: {error}."
+    if settings.EMAIL_FILE_PATH:
+        return f"There is no mail server yet: the mail is a file in {settings.EMAIL_FILE_PATH}."
     return ""
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
+from django.utils.deprecation import MiddlewareMixin
 
 from infra import browser_sessions
 from infra.people import actor_of_login
@@ -27,18 +27,17 @@ def is_required(login: Any) -> bool:
     return needs or any(role.value in settings.MFA_ROLES for role in actor.roles)
 
 
-class SignedInMiddleware:
+class SignedInMiddleware(MiddlewareMixin):
     """Notes when a session was seen, and holds back whom a second factor is required of."""
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if settings.SESSION_COOKIE_NAME in request.COOKIES and request.user.is_authenticated:
-            browser_sessions.note_seen(request)
-            if settings.MFA_ROLES and _is_held_back(request):
-                return _set_one_up(request)
-        return self.get_response(request)
+    def process_request(self, request: HttpRequest) -> HttpResponseBase | None:
+        """None lets the request through."""
+        if settings.SESSION_COOKIE_NAME not in request.COOKIES:
+            return None
+        if not request.user.is_authenticated:
+            return None
+        browser_sessions.note_seen(request)
+        return _set_one_up(request) if settings.MFA_ROLES and _is_held_back(request) else None
 
 
 def _is_held_back(request: HttpRequest) -> bool:

@@ -58,7 +58,8 @@ def rights() -> tuple[Right, ...]:
         texts = _texts(app)
         for rule in _rules(texts):
             place = f"{rule.path.relative_to(PROJECT)}:{rule.call.lineno}"
-            area = rule.path.stem.replace("_", " ")
+            stem = rule.path.stem
+            area = (rule.path.parent.name if stem == "__init__" else stem).replace("_", " ")
             for who in _read(app, rule, texts):
                 found[who].append((area, place))
     made = [_right(who, sorted(places)) for who, places in found.items()]

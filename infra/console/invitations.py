@@ -33,7 +33,7 @@ class InviteForm(forms.Form):
         required=False,
         choices=[(role.value, role.value.replace("-", " ").capitalize()) for role in Role],
         widget=forms.CheckboxSelectMultiple,
-        help_text="What each role may do stands under Roles. None: the person can look only.",
+        help_text="None: the person can look only.",
     )
 
 

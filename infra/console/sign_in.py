@@ -137,11 +137,15 @@ def problem_with_proof(request: HttpRequest, login: Any) -> str:
     proof = ProofForm(request.POST)
     if not proof.is_valid():
         return "That could not be read: try once more."
+    given = proof.cleaned_data
+    if given["credential"]:
+        # No secret that could be guessed: not counted, and not locked.
+        return _wrong_passkey(login, given["credential"])
     try:
         attempt = lockouts.begin(username=login.username, address=lockouts.address_of(request))
     except lockouts.TooManyFailures as locked:
         return locked.message
-    problem = _wrong(login, proof.cleaned_data, asks_password=request.user.is_authenticated)
+    problem = _wrong(login, given, asks_password=request.user.is_authenticated)
     if problem:
         lockouts.failed(attempt)
     else:
@@ -157,10 +161,12 @@ class ProofForm(forms.Form):
     credential = forms.JSONField(required=False)
 
 
+def _wrong_passkey(login: Any, credential: Any) -> str:
+    right = second_factors.is_right_passkey(login, credential)
+    return "" if right else "That passkey does not belong to this login."
+
+
 def _wrong(login: Any, given: dict[str, Any], *, asks_password: bool) -> str:
-    if given["credential"]:
-        right = second_factors.is_right_passkey(login, given["credential"])
-        return "" if right else "That passkey does not belong to this login."
     if given["code"]:
         right = second_factors.is_right_code(login, given["code"])
         return "" if right else "That code is wrong, or was used already. Wait for the next one."

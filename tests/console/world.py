@@ -29,7 +29,7 @@ from evals.services.judges import JudgeSpec
 from evals.services.training import Wanted
 from evals.states import ResultState, RunState, ShardState
 from evals.training.contract import TrainingKind
-from infra import clock, people, webhooks
+from infra import clock, invitations, lockouts, people, webhooks
 from infra.ids import uuid7
 from infra.models import User, WebhookAttempt, WebhookDelivery
 from infra.notifications import reader
@@ -124,6 +124,7 @@ def build(folder: Path) -> World:
     partner = _partner(cast, alpha)
     feedback = _feedback(cast, partner)
     _judge(cast, new)
+    _ways_in(superuser)
     _webhooks(cast, folder)
     upload = _uploads(superuser, new.checkpoint)
     _forecasts(waiting)
@@ -236,6 +237,18 @@ def _webhooks(cast: Cast, folder: Path) -> None:
         problem=f"It answered 500: {CANARY}",
         duration_ms=83.0,
     )
+
+
+def _ways_in(superuser: User) -> None:
+    """Invitations that are open and taken back; a stranger and an address that are locked out."""
+    actor = people.actor_of_login(superuser)
+    for email, name in (("nia@example.org", "Nia Bello"), ("lost@example.org", CANARY)):
+        row, _ = invitations.invite(actor=actor, email=email, name=name, roles=[Role.AUDITOR])
+    invitations.revoke_invitation(actor=actor, invitation_id=row.pk, reason="A slip.")
+    for _ in range(lockouts.limit_of("login")):
+        lockouts.failed(lockouts.begin(username=CANARY, address="192.0.2.44"))
+    for n in range(lockouts.limit_of("address")):
+        lockouts.begin(username=f"guess-{n}", address="198.51.100.7")
 
 
 def _uploads(login: User, checkpoint: Checkpoint) -> Upload:

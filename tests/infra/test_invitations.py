@@ -117,7 +117,7 @@ def test_only_administrators_invite_and_each_shell_refuses_alike(settings: Any) 
 
 @pytest.mark.django_db
 def test_the_link_is_mailed_and_shown_for_handing_over(settings: Any) -> None:
-    settings.EMAIL_IS_ON = True
+    settings.EMAIL_IS_ON, settings.EMAIL_FILE_PATH = True, None
     administrator()
     client = signed_in("boss")
     shown = client.post(reverse("console-invitations"), {"do": "invite", **WHOM})
