@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from evals.states import ResultState, RunState, ShardState
 from evals.training.contract import TrainingKind
 from infra import clock, invitations, lockouts, people, webhooks
 from infra.ids import uuid7
-from infra.models import User, WebhookAttempt, WebhookDelivery
+from infra.models import SignInFailures, User, WebhookAttempt, WebhookDelivery
 from infra.notifications import reader
 from infra.roles import Role
 from releases.gates.severity import Severity
@@ -247,8 +248,12 @@ def _ways_in(superuser: User) -> None:
     invitations.revoke_invitation(actor=actor, invitation_id=row.pk, reason="A slip.")
     for _ in range(lockouts.limit_of("login")):
         lockouts.failed(lockouts.begin(username=CANARY, address="192.0.2.44"))
-    for n in range(lockouts.limit_of("address")):
-        lockouts.begin(username=f"guess-{n}", address="198.51.100.7")
+    SignInFailures.objects.create(
+        kind="address",
+        subject="198.51.100.7",
+        n_failed=50,
+        ends_at=clock.now() + timedelta(hours=1),
+    )
 
 
 def _uploads(login: User, checkpoint: Checkpoint) -> Upload:
