@@ -11,6 +11,7 @@ from allauth.account.adapter import DefaultAccountAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
 from cryptography.fernet import Fernet
 from django.conf import settings
+from django.contrib import admin
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -36,7 +37,8 @@ def problem_of(login: Any) -> str:
 
 def refused(request: HttpRequest, message: str, status: int = 403) -> HttpResponse:
     """The page for a sign-in that ends here, with the way back to the start."""
-    return render(request, "console/sign_in_refused.html", {"problem": message}, status=status)
+    context = {**admin.site.each_context(request), "problem": message}
+    return render(request, "console/sign_in_refused.html", context, status=status)
 
 
 class AccountAdapter(DefaultAccountAdapter):

@@ -6,6 +6,7 @@ from typing import Any
 
 from allauth.account.utils import perform_login
 from django import forms
+from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -116,7 +117,8 @@ class AcceptInvitation(View):
         except DomainError as error:
             return refused(request, error.message, error.http_status)
         typed = form.data.get("username", "") if form else row.email.partition("@")[0]
-        context = {"row": row, "username": typed, "problem": problem}
+        shell = admin.site.each_context(request)
+        context = {**shell, "row": row, "username": typed, "problem": problem}
         answer = render(request, "console/invitation.html", context, status=status)
         # The address is the secret: no page that this one leads to is told it.
         answer["Referrer-Policy"] = "no-referrer"

@@ -117,7 +117,12 @@ class SecondStep(View):
     def _asked(self, request: HttpRequest, problem: str) -> HttpResponse:
         assert self.stage is not None  # noqa: S101 - `dispatch` looked
         login = self.stage.login.user
-        context = {"login": login, "factors": factors_of(login), "problem": problem}
+        context = {
+            **admin.site.each_context(request),
+            "login": login,
+            "factors": factors_of(login),
+            "problem": problem,
+        }
         return render(request, "console/second_step.html", context, status=400 if problem else 200)
 
 
