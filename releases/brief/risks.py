@@ -8,8 +8,9 @@ from datetime import timedelta
 from django.urls import reverse
 
 from infra.brief.contract import Asked, Line, Tone
+from infra.roles import Role
 from releases.models import Hold
-from releases.selectors.blocks import holds_in_force, line_stop_in_force
+from releases.selectors.blocks import follow_ups_owed, holds_in_force, line_stop_in_force
 from releases.selectors.freezes import FreezeNow, as_it_stands, standing_freezes
 from releases.selectors.promotions import open_promotions
 from releases.selectors.releases import releases
@@ -22,7 +23,7 @@ EXPIRES_SOON = timedelta(days=2)
 
 def risks(asked: Asked) -> list[Line]:
     """The stopped line, halted releases, holds, freezes, and requests about to expire."""
-    return [*_line(), *_halted(), *_holds(), *_freezes(asked), *_expiring(asked)]
+    return [*_line(), *_halted(), *_holds(), *_freezes(asked), *_expiring(asked), *_missed(asked)]
 
 
 def _line() -> Iterator[Line]:
@@ -110,4 +111,20 @@ def _expiring(asked: Asked) -> Iterator[Line]:
             address=reverse("console-promotion", args=[row.pk]),
             word="expires",
             at=row.expires_at,
+        )
+
+
+def _missed(asked: Asked) -> Iterator[Line]:
+    """For who can't complete them; a release manager finds them under what waits."""
+    if asked.actor.is_person and asked.actor.may(Role.RELEASE_MANAGER):
+        return
+    for row in follow_ups_owed().filter(due_at__lte=asked.now):
+        yield Line(
+            title=f"Follow-up of {row.promotion.checkpoint.name}",
+            sentence=f"Missed: nothing is promoted into {row.promotion.stage} until a release "
+            "manager says what was looked at.",
+            address=reverse("console-promotion", args=[row.promotion_id]),
+            word="missed",
+            tone=Tone.BAD,
+            at=row.due_at,
         )

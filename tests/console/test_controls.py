@@ -146,7 +146,7 @@ def test_a_follow_up_is_shown_until_it_is_done(cast: Cast, to: Stage) -> None:
     Promotion.objects.filter(pk=done.pk).update(hotfix=True)
     owed = FollowUp.objects.create(promotion=done, due_at=clock.now() - timedelta(hours=1))
     client = signed_in("release_manager")
-    assert "follow-up missed" in text(client, reverse("admin:index"))
+    assert "Follow-up of chat-nano-2" in text(client, reverse("admin:index"))
     page = reverse("console-promotion", args=[done.pk])
     assert "nothing is promoted into" in text(client, page)
     assert (
@@ -155,7 +155,7 @@ def test_a_follow_up_is_shown_until_it_is_done(cast: Cast, to: Stage) -> None:
     assert (
         client.post(page, {"do": "follow_up", "id": str(owed.pk), "note": LONG}).status_code == 302
     )
-    assert "follow-up missed" not in text(client, reverse("admin:index"))
+    assert "Follow-up of" not in text(client, reverse("admin:index"))
     assert LONG in text(client, page)
 
 

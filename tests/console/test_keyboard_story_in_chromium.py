@@ -78,7 +78,7 @@ def test_it_is_approved_halted_and_rolled_back_by_keyboard(browser: Browser, sit
     with visiting(browser, site, "second_release_manager") as visit:
         sign_in(visit)
         page = visit.page
-        press(page, ".sw-line:has-text('waits for you')")
+        press(page, ".sw-line:has-text('Decide')")
         asked(let_the_sign_ins_age)
         press(page, "button:text-is('Approve')", "Space")
         assert "confirm that it is you" in page.inner_text("#refusal")

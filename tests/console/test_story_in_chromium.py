@@ -57,7 +57,7 @@ def test_a_requester_is_refused_then_others_answer_approve_and_roll_back(
         assert not visit.problems()
     with visiting(browser, site, "second_release_manager") as visit:
         visit.open(reverse("admin:index"))
-        submit(visit.page, ".sw-line:has-text('waits for you')")
+        submit(visit.page, ".sw-line:has-text('Decide')")
         assert visit.page.url.endswith(promotion)
         visit.page.fill("#vote-comment", "Read it all.")
         submit(visit.page, "text=Approve")
