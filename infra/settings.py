@@ -511,6 +511,12 @@ SEARCH_SOURCES = [
 ]
 # Sentences at the head of every page; each function brings one, or None.
 SHELL_NOTES = ["releases.console.sections.line_is_stopped"]
+# Facts that pages show while they change: functions from ids to facts, by the topic's kind.
+LIVE_SOURCES = {
+    "run": "evals.console.live.runs",
+    "run_set": "evals.console.live.run_sets",
+    "stage": "releases.console.live.stages",
+}
 CHECKPOINT_SECTIONS = [
     "evals.console.sections.runs_of_checkpoint",
     "alpha.console.sections.served_to",

@@ -8,6 +8,7 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.urls import reverse
 
+from evals.console import live
 from evals.console.forms import StartRunSet, published_versions
 from evals.models import RunSet
 from evals.selectors import run_set_reports as reads
@@ -68,11 +69,13 @@ class RunSetPage(Page):
 
     def context(self) -> dict[str, Any]:
         made = getattr(self.run_set, "report", None)
+        members = [] if made else [(run, progress(run)) for run in self._members()]
         return {
             "run_set": self.run_set,
             "report": made.content if made else None,
             "deliveries": webhooks.deliveries(str(self.run_set.pk))[:20],
-            "members": [] if made else [(run, progress(run)) for run in self._members()],
+            "members": members,
+            "live_state": live.set_facts(self.run_set, members)["state"],
         }
 
     def _members(self) -> Any:

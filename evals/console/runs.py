@@ -9,6 +9,7 @@ from django.http import HttpResponseRedirect
 from django.urls import reverse
 
 from evals import outputs
+from evals.console import live
 from evals.console.forms import RegradeForm, StartRun, published_versions
 from evals.console.queries import score_lines
 from evals.models import Result, Run, SuiteVersion
@@ -93,7 +94,7 @@ class RunPage(Page):
         return {
             "run": self.run,
             "progress": progress,
-            "done_percent": round(100 * progress.done / progress.total) if progress.total else 0,
+            "live": live.facts_of(progress),
             "lines": score_lines([self.run], self.run.version.suite.name),
             "regrade_cost": self._regrade_cost() if may else None,
             "caps": _caps_shown(self.run),

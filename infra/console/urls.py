@@ -7,6 +7,7 @@ from django.urls import path
 from infra.console.audit import AuditPage
 from infra.console.deliveries import DeliveryPage
 from infra.console.invitations import AcceptInvitation, InvitationsPage
+from infra.console.live import stream
 from infra.console.locks import LocksPage
 from infra.console.my_sign_in import MySignInPage
 from infra.console.notifications import NotificationsPage
@@ -45,5 +46,6 @@ urlpatterns = [
     path("my-sign-in/", MySignInPage.as_view(), name="console-my-sign-in"),
     path("invitations/", InvitationsPage.as_view(), name="console-invitations"),
     path("sign-in-locks/", LocksPage.as_view(), name="console-sign-in-locks"),
+    path("live/", stream, name="console-live"),
     path("sign-in-again/", SignInAgain.as_view(), name="console-sign-in-again"),
 ]

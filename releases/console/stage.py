@@ -13,7 +13,7 @@ from infra.console.pages import Crumbs, Page, page_of
 from infra.console.sections import sections_of
 from infra.errors import NotFound
 from infra.roles import Role
-from releases.console import queries
+from releases.console import live, queries
 from releases.console.forms import ApproveStepForm, FreezeForm, RollBackForm
 from releases.freezes import Schedule
 from releases.gates.terms import approval_rule, gates_of
@@ -58,8 +58,11 @@ class StagePage(Page):
 
     def context(self) -> dict[str, Any]:
         history = reads.releases().filter(stage=self.stage, ended_at__isnull=False)
+        facts = live.stages([self.stage.pk])[self.stage.pk]
         return {
             "stage": self.stage,
+            "live": facts,
+            "is_ramping": len(facts) > 1,
             "current": queries.current_by_size(self.stage),
             "codenames": pipelines.open_codenames(self.stage.pk),
             "history": page_of(self.request, history, 20),

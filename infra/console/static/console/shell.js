@@ -125,7 +125,7 @@ document.addEventListener("change", (event) => {
 // moment in UTC on hover.
 document.addEventListener("DOMContentLoaded", () => {
   localTimes(document);
-  document.querySelectorAll("[data-live]").forEach(follow);
+  document.querySelectorAll("[data-live]:not([data-topic])").forEach(follow);
 });
 
 function localTimes(root) {
@@ -155,27 +155,33 @@ function inZone(moment) {
 // A part marked `data-live="SECONDS"` is fetched again until the server stops marking it.
 function follow(element) {
   window.setTimeout(async () => {
-    const headers = { "X-Slipway-Part": element.id };
-    const answer = await fetch(window.location.href, { headers }).catch(() => null);
-    if (answer && answer.redirected) {
-      return;
-    }
-    if (!answer || !answer.ok) {
-      // The server or its database starts again: what is shown goes on afterwards.
-      follow(element);
-      return;
-    }
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const fresh = page.getElementById(element.id);
-    if (!fresh) {
-      return;
-    }
-    morph(element, fresh);
-    localTimes(element);
-    if (element.dataset.live) {
+    if ((await refresh(element)) && element.dataset.live) {
       follow(element);
     }
   }, Number(element.dataset.live) * 1000);
+}
+
+// Fetches a part anew; whether it may be asked for again.
+async function refresh(element) {
+  const headers = { "X-Slipway-Part": element.id };
+  const answer = await fetch(window.location.href, { headers }).catch(() => null);
+  if (answer && answer.redirected) {
+    return false;
+  }
+  if (!answer || !answer.ok) {
+    // The server or its database starts again: what is shown goes on afterwards.
+    return true;
+  }
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const fresh = page.getElementById(element.id);
+  if (!fresh) {
+    // It has become another part, such as a report: the page begins anew.
+    window.location.reload();
+    return false;
+  }
+  morph(element, fresh);
+  localTimes(element);
+  return true;
 }
 
 // Takes over what differs and leaves every other node in its place: with the focus, and open.
