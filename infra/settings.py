@@ -414,6 +414,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(seconds=5),
         "options": {"expires": 5},
     },
+    "infra.write_briefs": {
+        "task": "infra.write_briefs",
+        "schedule": timedelta(minutes=1),
+        "options": {"expires": 50},
+    },
     "infra.look_ahead": {
         "task": "infra.look_ahead",
         "schedule": timedelta(minutes=5),

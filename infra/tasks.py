@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from infra import audit, lockouts, webhooks
-from infra.notifications import mailing, reader
+from infra.notifications import mailing, morning, reader
 
 
 @shared_task(name="infra.anchor_audit")
@@ -37,3 +37,9 @@ def look_ahead() -> None:
 def drop_sign_in_failures() -> None:
     """Forget failed sign-ins whose window is over."""
     lockouts.drop_old()
+
+
+@shared_task(name="infra.write_briefs")
+def write_briefs() -> None:
+    """Write the morning's Brief to everybody who wants it."""
+    morning.write_due()

@@ -63,6 +63,7 @@ urlpatterns = [
         name="notification-again",
     ),
     path("api/notification-choices/", notifications.Choices.as_view(), name="notification-choices"),
+    path("api/brief/send/", notifications.SendBrief.as_view(), name="brief-send"),
     path("api/notification-test/", notifications.TestMail.as_view(), name="notification-test"),
     path("api/", include("infra.api.service_keys")),
     path("api/", include("releases.api.urls")),

@@ -17,8 +17,8 @@ from infra.api.authentication import actor_of
 from infra.api.bodies import checked
 from infra.errors import NotFound
 from infra.models import Mail
-from infra.notifications import choices, mailing, outbox
-from infra.notifications.kinds import Kind, Way
+from infra.notifications import choices, mailing, morning, outbox
+from infra.notifications.kinds import Kind, MailState, Way
 
 
 class NotificationOut(serializers.ModelSerializer):
@@ -69,6 +69,14 @@ class TestMailOut(serializers.Serializer):
     address = serializers.EmailField()
 
 
+class SentBriefOut(serializers.Serializer):
+    """Where today's Brief goes."""
+
+    address = serializers.EmailField()
+    brief_on = serializers.DateField()
+    state = serializers.ChoiceField(choices=[state.value for state in MailState])
+
+
 class Notifications(ListAPIView):
     """What the caller was told, newest first."""
 
@@ -113,6 +121,15 @@ class TestMail(APIView):
     @extend_schema(request=None, responses=TestMailOut)
     def post(self, request: Request) -> Response:
         return Response({"address": mailing.send_test(actor=actor_of(request))})
+
+
+class SendBrief(APIView):
+    """The caller's Brief of today into the outbox, once a day."""
+
+    @extend_schema(request=None, responses=SentBriefOut)
+    def post(self, request: Request) -> Response:
+        row = morning.write_own(actor_of(request))
+        return Response({"address": row.address, "brief_on": row.brief_on, "state": row.state})
 
 
 def _body(ways: choices.Ways) -> dict[str, Any]:

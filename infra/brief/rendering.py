@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from django.conf import settings
 from django.template.loader import render_to_string
 
 from infra.brief.contract import Brief, Change, Line, Night
 
+TOLD = "TOLD SINCE THE LAST BRIEF"
 _MOMENT = "%Y-%m-%d %H:%M UTC"
 
 
@@ -17,19 +18,28 @@ def subject(brief: Brief) -> str:
     return f"Slipway, {brief.made_at:%a %d %b}: {brief.headline.rstrip('.')}"
 
 
-def as_html(brief: Brief) -> str:
-    """The e-mail's HTML: styles inline, nothing fetched, links to this installation."""
+def as_html(brief: Brief, told: Sequence[Line] = ()) -> str:
+    """The e-mail's HTML: styles inline, nothing fetched, links to this installation.
+
+    `told`: what its reader chose to be told of in the Brief.
+    """
     base = settings.BASE_URL.rstrip("/")
-    return render_to_string("console/brief_email.html", {"brief": brief, "base": base})
+    content = {"brief": brief, "base": base, "told": told}
+    return render_to_string("console/brief_email.html", content)
 
 
-def as_text(brief: Brief, width_of_rule: int = 72) -> str:
+def as_text(brief: Brief, told: Sequence[Line] = (), width_of_rule: int = 72) -> str:
     """The same for a terminal or a mail reader without HTML; control characters are left out."""
     rule = "-" * width_of_rule
     blocks = [
         [brief.headline, f"For {brief.name}, {brief.made_at:{_MOMENT}}", rule],
         _block("WAITS FOR YOU", [text for line in brief.waits for text in _line(line)], "Nothing."),
         _block("AT RISK", [text for line in brief.risks for text in _line(line)], "Nothing."),
+        *(
+            [_block(TOLD.upper(), [text for line in told for text in _line(line)], "")]
+            if told
+            else []
+        ),
         _block("LAST NIGHT", list(_nights(brief)), "No run was compared since yesterday."),
         _block(
             f"CHANGED SINCE {brief.since:{_MOMENT}}",

@@ -11,7 +11,7 @@ from infra.console.fields import NoForm
 from infra.console.pages import Page, page_of
 from infra.errors import NotFound
 from infra.models import Mail, Person
-from infra.notifications import choices, mailing, outbox
+from infra.notifications import choices, mailing, morning, outbox
 from infra.notifications.kinds import WAYS, Kind, Way
 
 SHOWN = 30
@@ -60,7 +60,7 @@ class NotificationsPage(Page):
 
     template_name = "console/notifications.html"
     title = "Notifications"
-    forms = {"choose": ChoiceForm, "test": NoForm, "again": MailForm}
+    forms = {"choose": ChoiceForm, "test": NoForm, "brief": NoForm, "again": MailForm}
 
     def form_options(self, name: str) -> dict[str, Any]:
         return {"ways": choices.ways_of(self._person.pk)} if name == "choose" else {}
@@ -85,6 +85,12 @@ class NotificationsPage(Page):
 
     def do_test(self, data: dict[str, Any]) -> str:
         return f"A test mail is on its way to {mailing.send_test(actor=self.actor)}."
+
+    def do_brief(self, data: dict[str, Any]) -> str:
+        row = morning.write_own(self.actor)
+        if row.sent_at is not None:
+            return f"Today's Brief went to {row.address} already."
+        return f"Today's Brief is on its way to {row.address}."
 
     def do_again(self, data: dict[str, Any]) -> str:
         found = Mail.objects.filter(pk=data["id"]).first()

@@ -100,6 +100,12 @@ def tell(*, event: str, subject: Model | str, data: Mapping[str, Any], ordered_b
     return len(WebhookDelivery.objects.bulk_create(made))
 
 
+def is_new(*, event: str, subject: str) -> bool:
+    """Whether somebody listens who was told nothing of it yet."""
+    is_told = WebhookDelivery.objects.filter(event=event, subject=subject).exists()
+    return not is_told and WebhookEndpoint.objects.filter(is_enabled=True).exists()
+
+
 def send_again(*, actor: Actor, delivery: WebhookDelivery, reason: str) -> WebhookDelivery:
     """The same message, under the same id, from the first wait on."""
     actor.must("send webhooks again", *KEEPERS)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +15,10 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
 
-from infra import clock, mail_server
+from infra import clock, mail_server, webhooks
 from infra.errors import InvalidInput, InvalidMove, NotFound, NotPermitted
 from infra.models import AuditEntry, Mail, Notification, Person
-from infra.notifications import choices, mailing, outbox, reader
+from infra.notifications import choices, mailing, morning, outbox, reader
 from infra.notifications.kinds import Fact, Kind, Way
 from tests import builders
 from tests.builders import Cast
@@ -219,3 +221,55 @@ def test_what_is_no_mail_server_is_refused(url: str) -> None:
     with pytest.raises(ImproperlyConfigured, match=r"smtp\+tls://"):
         mail_server.from_url(url)
     assert not mail_server.from_url("").is_on
+
+
+@pytest.mark.django_db
+def test_everybody_gets_one_brief_a_morning_with_what_was_gathered(
+    post: Post, settings: Any
+) -> None:
+    settings.BRIEF_ZONE, settings.BRIEF_AT = "Europe/Berlin", "07:00"
+    cast = builders.cast()
+    choices.choose_ways(actor=cast.auditor, ways={Kind.BRIEF: Way.NEVER})
+    outbox.post(fact(cast.engineer, kind=Kind.EXPIRY, title="The suite sql is worn"))
+    early = datetime(2026, 3, 2, 5, 59, tzinfo=UTC)
+    with clock.frozen_at(early):
+        assert morning.write_due() == 0, "06:59 in Berlin"
+    with clock.frozen_at(early + timedelta(minutes=2)):
+        assert (morning.write_due(), morning.write_due()) == (6, 0)
+        assert mailing.send_due() == 6
+    mine = next(m for m in post.taken if m["To"] == "engineer@example.org")
+    plain, html = (part.get_payload(decode=True).decode() for part in mine.get_payload())
+    assert "The suite sql is worn" in plain and "The suite sql is worn" in html
+    assert set(states()) == {"sent"}
+    with clock.frozen_at(early + timedelta(hours=9)):
+        assert morning.write_due() == 0, "a missed morning is not made up for at noon"
+    with clock.frozen_at(early + timedelta(days=1, minutes=2)):
+        assert morning.write_due() == 6
+
+
+@pytest.mark.django_db
+def test_programs_hear_of_a_morning_once(tmp_path: Path) -> None:
+    cast = builders.cast()
+    (tmp_path / "s").write_text(webhooks.new_secret())
+    webhooks.add_endpoint(
+        actor=cast.eval_owner, name="ops", url="https://x.example", secret_ref=f"file:{tmp_path}/s"
+    )
+    now = datetime(2026, 3, 2, 7, 1, tzinfo=UTC)
+    with clock.frozen_at(now):
+        morning.write_due()
+        morning.write_due()
+    row = webhooks.deliveries().get()
+    said = json.loads(row.body)["data"]
+    assert (row.event, row.subject) == ("brief.morning", "2026-03-02")
+    assert set(said["components"]) == {"worse", "better", "can't tell"} and said["html"]
+
+
+@pytest.mark.django_db
+def test_one_asks_for_todays_brief_by_every_way_and_gets_it_once(post: Post) -> None:
+    builders.cast()
+    out = StringIO()
+    call_command("brief", "send", "--by", "engineer", stdout=out)
+    assert "to engineer@example.org is pending" in out.getvalue()
+    again = signed_in("engineer").post("/api/brief/send/")
+    assert (again.status_code, again.json()["state"]) == (200, "pending")
+    assert mailing.send_due() == 1 and len(post.taken) == 1
