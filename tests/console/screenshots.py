@@ -122,6 +122,10 @@ def take(browser: Browser, target: Target, folder: Path) -> int:
         for name, address in pictures.items():
             page.goto(address)
             page.wait_for_load_state("load")
+            # Pages that count on keep a stream open, so their network is never idle.
+            page.wait_for_load_state("load")
+            page.evaluate("document.fonts.ready.then(() => true)")
+            page.wait_for_timeout(300)
             page.screenshot(path=folder / f"{name}-{width}-{theme}.png", full_page=True)
         n_taken += len(pictures) + 1
         context.close()

@@ -151,6 +151,7 @@ def test_a_slow_page_gets_the_newest_facts_alone() -> None:
     assert [facts["done"] for facts in asyncio.run(told()).values()] == [999]
 
 
+@pytest.mark.long
 def test_an_open_page_counts_on_in_place(committed_db: str, chromium: str, valkey: str) -> None:
     builders.cast()
     run = going()
