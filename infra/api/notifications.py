@@ -128,7 +128,7 @@ class SendBrief(APIView):
 
     @extend_schema(request=None, responses=SentBriefOut)
     def post(self, request: Request) -> Response:
-        row = morning.write_own(actor_of(request))
+        row = morning.write_own(actor=actor_of(request))
         return Response({"address": row.address, "brief_on": row.brief_on, "state": row.state})
 
 

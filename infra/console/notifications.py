@@ -87,7 +87,7 @@ class NotificationsPage(Page):
         return f"A test mail is on its way to {mailing.send_test(actor=self.actor)}."
 
     def do_brief(self, data: dict[str, Any]) -> str:
-        row = morning.write_own(self.actor)
+        row = morning.write_own(actor=self.actor)
         if row.sent_at is not None:
             return f"Today's Brief went to {row.address} already."
         return f"Today's Brief is on its way to {row.address}."

@@ -53,7 +53,7 @@ def write_briefs(day: date, now: datetime) -> int:
     return n_new
 
 
-def write_own(actor: Actor) -> Mail:
+def write_own(*, actor: Actor) -> Mail:
     """This person's Brief of today, now; the one that it has already where it has one."""
     now, person_id = clock.now(), actor.must_be_person("have a Brief sent")
     day, _ = morning(now)

@@ -37,6 +37,6 @@ class Command(SlipwayCommand):
 
     def send(self, options: dict[str, Any]) -> dict[str, str]:
         """Today's Brief into the outbox, once; what it sent already stays as it is."""
-        row = morning.write_own(self.actor(options))
+        row = morning.write_own(actor=self.actor(options))
         self.say(f"Your Brief of {row.brief_on} to {row.address} is {row.state}.")
         return {"id": str(row.pk), "address": row.address, "state": row.state}
