@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Count, Min, Q, QuerySet
+from django.db.models import Count, Exists, F, Min, OuterRef, Q, QuerySet
 
-from alpha.models import NoticeRecipient, Partner
-from alpha.selectors import partners
+from alpha.models import Key, NoticeRecipient, Partner, PartnerLogin
 from infra import clock
 
 DAY = timedelta(days=1)
@@ -55,38 +54,51 @@ class Glance:
         return "calling" if self.n_calls else "silent"
 
 
-def glances() -> list[Glance]:
-    """Every partner, those that have ended last; a constant number of queries."""
-    now = clock.now()
-    rows = list(with_counts(now).order_by("ended_at", "name"))
-    rows.sort(key=lambda row: row.ended_at is not None)
-    unread = NoticeRecipient.objects.filter(acknowledged_at=None).values("partner")
-    n_unread = {row["partner"]: row["n"] for row in unread.annotate(n=Count("pk")).order_by()}
-    calls = calls_of([row.pk for row in rows], now)
+def listed() -> QuerySet[Partner]:
+    """Every partner by name, those that have ended last."""
+    return Partner.objects.prefetch_related("cohorts").order_by(
+        F("ended_at").asc(nulls_first=True), "name"
+    )
+
+
+def glances(partners: Iterable[Partner]) -> list[Glance]:
+    """A line for each of these partners; a constant number of queries."""
+    now, rows = clock.now(), list(partners)
+    ids = [row.pk for row in rows]
+    keys, calls = _keys_of(ids, now), calls_of(ids, now)
+    unread = NoticeRecipient.objects.filter(acknowledged_at=None, partner__in=ids)
+    people = PartnerLogin.objects.filter(ended_at=None, partner__in=ids)
+    n_unread, n_people = _counted(unread), _counted(people)
     return [
         Glance(
             partner=row,
-            n_keys=row.n_live_keys,
-            n_people=row.n_people,
-            key_ends_at=row.key_ends_at,
+            n_people=n_people.get(row.pk, 0),
             n_unread=n_unread.get(row.pk, 0),
+            **keys.get(row.pk, {"n_keys": 0, "key_ends_at": None}),
             **calls[row.pk],
         )
         for row in rows
     ]
 
 
-def with_counts(now: datetime) -> QuerySet[Partner]:
-    """Partners with keys in force, the end of a key that is near and not replaced, and people."""
-    live = Q(keys__revoked_at=None, keys__isnull=False)
-    live &= Q(keys__expires_at=None) | Q(keys__expires_at__gt=now)
-    ending = live & Q(keys__expires_at__lte=now + SOON, keys__replacements=None)
-    inside = Q(people__ended_at=None, people__isnull=False)
-    return partners().annotate(
-        n_live_keys=Count("keys", filter=live, distinct=True),
-        key_ends_at=Min("keys__expires_at", filter=ending),
-        n_people=Count("people", filter=inside, distinct=True),
+def _counted(rows: QuerySet[Any]) -> dict[UUID, int]:
+    found = rows.order_by().values("partner").annotate(n=Count("pk"))
+    return {row["partner"]: row["n"] for row in found}
+
+
+def _keys_of(partner_ids: Sequence[UUID], now: datetime) -> dict[UUID, dict[str, Any]]:
+    """`n_keys` in force and `key_ends_at`, the next end that is near and has no successor."""
+    in_force = Q(expires_at=None) | Q(expires_at__gt=now)
+    live = Key.objects.filter(in_force, partner__in=partner_ids, revoked_at=None)
+    successor = Key.objects.filter(replaces=OuterRef("pk"), revoked_at=None)
+    near = Q(expires_at__lte=now + SOON, is_replaced=False)
+    rows = (
+        live.annotate(is_replaced=Exists(successor))
+        .order_by()
+        .values("partner")
+        .annotate(n_keys=Count("pk"), key_ends_at=Min("expires_at", filter=near))
     )
+    return {row.pop("partner"): row for row in rows}
 
 
 def calls_of(partner_ids: Sequence[UUID], now: datetime) -> dict[UUID, dict[str, Any]]:

@@ -10,7 +10,7 @@ from alpha.access_matrix import cohort_losses, matrix
 from alpha.console.forms import CohortGrant, NewCohort, NewPartner, RevokeRow
 from alpha.console.limit_forms import quotas_of
 from alpha.models import Cohort, Grant, Partner
-from alpha.partner_glance import glances
+from alpha.partner_glance import glances, listed
 from alpha.services import grants, partners
 from alpha.services.grants import Consent
 from infra.console.fields import end_of
@@ -36,11 +36,12 @@ class PartnersPage(Page):
     made: Partner | None = None
 
     def context(self) -> dict[str, Any]:
-        shown = page_of(self.request, glances(), _A_PAGE)
+        shown = page_of(self.request, listed(), _A_PAGE)
         cohorts = list(Cohort.objects.prefetch_related("partners", "grants__stage__pipeline"))
-        in_force = [row.partner for row in shown if row.partner.ended_at is None]
+        in_force = [partner for partner in shown if partner.ended_at is None]
         return {
-            "rows": shown,
+            "shown": shown,
+            "rows": glances(shown),
             "matrix": matrix(in_force),
             "cohorts": cohorts,
             "losses": cohort_losses(cohorts),

@@ -25,8 +25,6 @@ class PartnerLogin(models.Model):
     password = models.CharField(max_length=200, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     signed_in_at = models.DateTimeField(null=True, blank=True)
-    n_failures = models.PositiveIntegerField(default=0, help_text="Tries since the last good one.")
-    tried_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
     end_reason = models.TextField(blank=True)
 

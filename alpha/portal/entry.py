@@ -18,6 +18,7 @@ from alpha.portal.pages import shown
 from alpha.services import partner_logins
 from alpha.services.partner_logins import LONGEST_PASSWORD
 from infra.errors import DomainError
+from infra.lockouts import address_of
 
 
 def password_field(label: str, autocomplete: str, help_text: str = "") -> forms.CharField:
@@ -62,7 +63,8 @@ class SignIn(View):
         if not form.is_valid():
             return self._asked(request, form, status=400)
         try:
-            login = partner_logins.sign_in(**form.cleaned_data)
+            address = address_of(request)
+            login = partner_logins.sign_in(address=address, **form.cleaned_data)
         except DomainError as refusal:
             return self._asked(request, form, refusal, status=refusal.http_status)
         sessions.begin(request, login)

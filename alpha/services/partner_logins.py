@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from datetime import timedelta
-from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.hashers import check_password, make_password
@@ -12,11 +11,10 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
-from django.db.models import F, Q
 
 from alpha.keys import digest_of
 from alpha.models import Partner, PartnerInvitation, PartnerLogin
-from infra import audit, clock
+from infra import audit, clock, lockouts
 from infra.actors import Actor, ActorKind
 from infra.errors import InvalidInput, InvalidMove, NotFound, NotPermitted, Reason
 from infra.roles import Role, Scope
@@ -24,8 +22,6 @@ from infra.roles import Role, Scope
 MANAGERS = (Role.PARTNER_MANAGER, Role.RELEASE_MANAGER)
 INVITED_FOR = timedelta(days=7)
 MOST_DAYS = 30
-MOST_TRIES = 10
-LOCKED_FOR = timedelta(minutes=15)
 LONGEST_PASSWORD = 200
 
 
@@ -163,47 +159,33 @@ def _login_of(invitation: PartnerInvitation, name: str, hashed: str) -> PartnerL
         return PartnerLogin.objects.create(
             partner=invitation.partner, email=invitation.email, name=name, password=hashed
         )
-    login.name, login.password, login.n_failures = name, hashed, 0
-    login.save(update_fields=["name", "password", "n_failures"])
+    login.name, login.password = name, hashed
+    login.save(update_fields=["name", "password"])
     return login
 
 
-def sign_in(*, email: str, password: str) -> PartnerLogin:
+def sign_in(*, email: str, password: str, address: str) -> PartnerLogin:
     """The login of that address and password; NotPermitted that tells nobody which was wrong.
 
-    After MOST_TRIES failures nobody gets in for LOCKED_FOR. Each try is counted before the
-    password is looked at, so that many at once are no way around it.
+    Too many failures lock the login and the caller's network address, whether the login exists
+    or not: each try is counted before the password is looked at.
     """
+    email = email.strip()
+    # A name that no login of the console can have: both are counted apart.
+    attempt = lockouts.begin(username=f"partner {email.lower()}", address=address)
     in_force = PartnerLogin.objects.filter(ended_at=None, partner__ended_at=None)
-    login = in_force.select_related("partner").filter(email__iexact=email.strip()).first()
-    if login is None or not _takes_try(login.pk):
+    login = in_force.select_related("partner").filter(email__iexact=email).first()
+    if login is None:
         # As long as a real check would take.
         make_password(password[:LONGEST_PASSWORD])
-        raise _refused()
-    if not check_password(password[:LONGEST_PASSWORD], login.password):
-        raise _refused()
-    login.n_failures, login.signed_in_at = 0, clock.now()
-    login.save(update_fields=["n_failures", "signed_in_at"])
+    if login is None or not check_password(password[:LONGEST_PASSWORD], login.password):
+        lockouts.failed(attempt)
+        sentence = "Address and password do not go together, or the login was ended."
+        raise NotPermitted("sign_in_refused", sentence)
+    lockouts.succeeded(attempt)
+    login.signed_in_at = clock.now()
+    login.save(update_fields=["signed_in_at"])
     return login
-
-
-def _takes_try(login_id: UUID) -> bool:
-    now = clock.now()
-    row = PartnerLogin.objects.filter(pk=login_id)
-    fewer = row.filter(n_failures__lt=MOST_TRIES)
-    if fewer.update(n_failures=F("n_failures") + 1, tried_at=now):
-        return True
-    over = Q(tried_at=None) | Q(tried_at__lt=now - LOCKED_FOR)
-    return bool(row.filter(over).update(n_failures=1, tried_at=now))
-
-
-def _refused() -> NotPermitted:
-    minutes = int(LOCKED_FOR.total_seconds() // 60)
-    return NotPermitted(
-        "sign_in_refused",
-        "Address and password do not go together. "
-        f"After {MOST_TRIES} tries nobody gets in for {minutes} minutes.",
-    )
 
 
 def change_password(*, login: PartnerLogin, old: str, new: str) -> PartnerLogin:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from alpha.models import Key, Partner
-from alpha.services import keys, partners
+from alpha.models import Key, Partner, PartnerLogin
+from alpha.services import keys, partner_logins, partners
 from infra import embedded, people
 from infra.actors import Actor, system
 from infra.models import ServiceKey, User
@@ -15,6 +15,7 @@ from infra.service_keys import make_service_key, revoke_service_key
 from infra.supervisor.runfile import read_runfile
 
 PARTNER = "demo-partner"
+PARTNER_PERSON = "dana@demo-partner.example"
 SERVICE_KEY = "pipeline"
 
 
@@ -39,7 +40,7 @@ CAST = (
 
 
 def bootstrap() -> dict[str, Any]:
-    """Logins, a service key and a partner key, made where they are missing.
+    """Logins, a service key, a partner key and its person, made where they are missing.
 
     Passwords are kept in the state folder's secrets; keys only in `run.json`, so a key that is no
     longer there is replaced by a new one.
@@ -50,6 +51,7 @@ def bootstrap() -> dict[str, Any]:
         "users": users,
         "service_key": known.get("service_key") or _service_key(),
         "partner_key": known.get("partner_key") or _partner_key(),
+        "partner_login": _partner_login(),
     }
 
 
@@ -98,10 +100,25 @@ def _service_key() -> str:
     return text
 
 
-def _partner_key() -> str:
-    partner = Partner.objects.filter(name=PARTNER).first() or partners.make_partner(
+def _partner() -> Partner:
+    return Partner.objects.filter(name=PARTNER).first() or partners.make_partner(
         actor=system("bootstrap"), name=PARTNER, contact_email="dev@demo-partner.example"
     )
+
+
+def _partner_login() -> dict[str, str]:
+    """Somebody of the partner, who came in by an invitation as anybody does."""
+    password = _password("partner")
+    if not PartnerLogin.objects.filter(email=PARTNER_PERSON).exists():
+        _, secret = partner_logins.invite(
+            actor=system("bootstrap"), partner=_partner(), email=PARTNER_PERSON
+        )
+        partner_logins.accept_invitation(secret=secret, name="Dana Ortiz", password=password)
+    return {"email": PARTNER_PERSON, "password": password}
+
+
+def _partner_key() -> str:
+    partner = _partner()
     for lost in Key.objects.filter(partner=partner, revoked_at=None, name="first key"):
         keys.revoke_key(actor=system("bootstrap"), key=lost, reason="its text was lost")
     _, text = keys.issue_key(actor=system("bootstrap"), partner=partner, name="first key")

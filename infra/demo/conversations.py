@@ -7,9 +7,9 @@ from typing import Any
 from django.conf import settings
 from openai import OpenAI
 
-from alpha.models import Cohort, Feedback, UsageEvent
+from alpha.models import Cohort, Feedback, Terms, UsageEvent
 from alpha.selectors import cohort_named, partner_named
-from alpha.services import grants, partners
+from alpha.services import grants, partners, terms
 from alpha.states import UsageState
 from infra.demo.cast import PARTNER, actor
 from infra.errors import InvalidMove, NotFound
@@ -18,6 +18,14 @@ from releases.models import Stage
 
 CODENAME = "quasar-alpha"
 COHORT = "design-partners"
+TERMS = "2026-01"
+TERMS_TEXT = """These are the terms of a demo.
+
+1. What you call is not finished. It may be wrong, slow or gone tomorrow.
+2. Do not publish what it answers, and do not send it what you may not share.
+3. Calls and tokens are counted. Their text is kept only where you agreed to it, and for as long.
+4. Tell what is odd: that is what this is for.
+"""
 _QUESTIONS = (
     "Write one sentence that thanks a customer for waiting.",
     "List three colours, separated by commas.",
@@ -38,6 +46,8 @@ def grant_access() -> str:
     cohort = closed_cohort()
     partners.join_cohort(actor=manager, cohort=cohort, partner=partner)
     stage = Stage.objects.get(pipeline__name="chat", name="closed-alpha")
+    if not Terms.objects.filter(version=TERMS).exists():
+        terms.publish_terms(actor=manager, version=TERMS, text=TERMS_TEXT)
     try:
         grants.make_grant(
             actor=manager,
@@ -45,7 +55,7 @@ def grant_access() -> str:
             cohort=cohort,
             quotas=grants.Quotas(requests_per_minute=600, concurrent_requests=16),
             consent=grants.Consent(
-                terms_version="2026-01", accepted_by="Dana at demo-partner", transcripts=True
+                terms_version=TERMS, accepted_by="Dana at demo-partner", transcripts=True
             ),
         )
     except InvalidMove:

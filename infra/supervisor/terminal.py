@@ -25,10 +25,21 @@ def welcome(facts: Mapping[str, Any], runfile: str) -> str:
     rows.append(("Partner API", f"{facts['base_url']}/v1" if "base_url" in facts else None))
     rows.append(("Partner key", facts.get("partner_key")))
     rows.append(("Codename", facts.get("codename")))
+    rows += _partner_pages(facts)
     rows.append(("All logins", f"{runfile} (only you can read it)"))
     rows.append(("Stop", "Ctrl-C"))
     body = [f"  {label:<{LABEL_WIDTH}}{value}" for label, value in rows if value]
     return "\n".join(["", RULE, *body, RULE, ""])
+
+
+def _partner_pages(facts: Mapping[str, Any]) -> list[tuple[str, str | None]]:
+    login = facts.get("partner_login")
+    if not login or "base_url" not in facts:
+        return []
+    return [
+        ("Partner pages", f"{facts['base_url']}/partner/"),
+        ("Partner login", f"{login['email']}  /  {login['password']}"),
+    ]
 
 
 def _logins(facts: Mapping[str, Any]) -> list[tuple[str, str | None]]:

@@ -16,5 +16,7 @@ class Command(SlipwayCommand):
         for user in facts["users"].values():
             self.say(f"{user['username']:24} {user['password']}")
         self.say(f"{'partner key':24} {facts['partner_key']}")
+        login = facts["partner_login"]
+        self.say(f"{login['email']:24} {login['password']}")
         self.say(f"{'service key':24} {facts['service_key']}")
         return facts
