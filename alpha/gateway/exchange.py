@@ -161,9 +161,9 @@ class Connection(asyncio.Protocol):
         if self._response is None:
             return
         if not self._is_paused and now - self.heard_at > silence_s:
-            self._fail(TimeoutError(f"the upstream was silent for {silence_s:g} s"))
+            self._end(TimeoutError(f"the upstream was silent for {silence_s:g} s"))
         elif now - self.asked_at > whole_call_s:
-            self._fail(TimeoutError(f"the answer took longer than {whole_call_s:g} s"))
+            self._end(TimeoutError(f"the answer took longer than {whole_call_s:g} s"))
 
     def read_on(self) -> None:
         """What was read has been taken: read again, if that was waited for."""
@@ -173,9 +173,7 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Close it at once: the upstream stops what it does for nobody."""
-        self._response = None
-        if self._transport is not None:
-            self._transport.abort()
+        self._end(Disconnected("the connection was closed here"))
 
     # What the transport tells.
 
@@ -194,7 +192,7 @@ class Connection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             # Our own refusal, where a callback raised it.
             cause = error.__context__ if isinstance(error.__context__, NotHttp) else None
-            self._fail(cause or NotHttp(f"the answer can't be read: {error}"))
+            self._end(cause or NotHttp(f"the answer can't be read: {error}"))
         else:
             self._check_head(len(data))
         response.tell()
@@ -258,11 +256,13 @@ class Connection(asyncio.Protocol):
             return
         self._head_bytes += n_bytes
         if self._head_bytes > HEAD_LIMIT_BYTES:
-            self._fail(NotHttp(f"the head of the answer is over {HEAD_LIMIT_BYTES} bytes"))
+            self._end(NotHttp(f"the head of the answer is over {HEAD_LIMIT_BYTES} bytes"))
 
-    def _fail(self, error: OSError) -> None:
-        response = self._response
-        self.abort()
+    def _end(self, error: OSError) -> None:
+        """Close it; whoever waits for an answer is told the error."""
+        response, self._response = self._response, None
+        if self._transport is not None:
+            self._transport.abort()
         if response is not None and not response.is_whole:
             response.error = error
             response.tell()

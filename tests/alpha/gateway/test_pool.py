@@ -215,7 +215,7 @@ def test_who_leaves_takes_the_connection_along() -> None:
             response = await pool.post(to, b"{}")
             assert await anext(response.parts()) == b"ok"
             response.close()
-            await asyncio.wait_for(gone.wait(), 10)
+            await asyncio.wait_for(gone.wait(), 30)
             assert len(pool) == 0
 
     asyncio.run(scenario())
@@ -229,10 +229,28 @@ def test_who_is_cancelled_before_the_answer_takes_the_connection_along() -> None
         gone.set()
 
     async def scenario() -> None:
-        async with talking(silent) as (pool, to, _):
-            with pytest.raises(TimeoutError):
-                await asyncio.wait_for(pool.post(to, b"{}"), 0.1)
-            await asyncio.wait_for(gone.wait(), 10)
+        async with talking(silent) as (pool, to, server):
+            asking = asyncio.create_task(pool.post(to, b"{}"))
+            while not server.heads:
+                await asyncio.sleep(0.01)
+            asking.cancel()
+            await asyncio.wait_for(gone.wait(), 30)
+
+    asyncio.run(scenario())
+
+
+def test_nobody_waits_for_ever_when_the_client_is_closed() -> None:
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async def scenario() -> None:
+        async with talking(silent) as (pool, to, server):
+            asking = asyncio.create_task(pool.post(to, b"{}"))
+            while not server.heads:
+                await asyncio.sleep(0.01)
+            await pool.close()
+            with pytest.raises(Disconnected, match="closed here"):
+                await asyncio.wait_for(asking, 30)
 
     asyncio.run(scenario())
 
