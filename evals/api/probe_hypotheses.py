@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
@@ -14,7 +13,7 @@ from rest_framework.views import APIView
 from evals.api.probes import ProbeHypothesisOut
 from evals.runner import probe_proposals
 from evals.selectors import probes as reads
-from evals.services.probes import design
+from evals.services.probes import documents
 from infra.api.authentication import actor_of
 from infra.api.bodies import checked
 from infra.api.fields import JSONValue
@@ -50,12 +49,8 @@ class Hypotheses(APIView):
     @extend_schema(request=HypothesisIn, responses={201: ProbeHypothesisOut})
     def post(self, request: Request, probe_id: UUID) -> Response:
         data = checked(HypothesisIn, request.data)
-        made = design.write_hypothesis(
-            actor=actor_of(request),
-            probe=reads.probe_with_id(probe_id),
-            component=data["component"],
-            sentence=data["sentence"],
-            changed=_by_number(data["changed"]),
+        made = documents.write_from_document(
+            actor=actor_of(request), probe=reads.probe_with_id(probe_id), document=data
         )
         return Response(ProbeHypothesisOut(made).data, status=201)
 
@@ -69,16 +64,3 @@ class ProposeHypotheses(APIView):
         probe = reads.probe_with_id(probe_id)
         found = probe_proposals.propose(actor=actor_of(request), probe=probe, **data)
         return Response(ProposedOut(found).data)
-
-
-def _by_number(changed: dict[str, Any]) -> dict[int, Any]:
-    wrong = [name for name, value in changed.items() if not _is_messages(name, value)]
-    if wrong:
-        message = f"{wrong[0]!r}: write a prompt's number, with a list of messages."
-        raise serializers.ValidationError({"changed": message})
-    return {int(name): value for name, value in changed.items()}
-
-
-def _is_messages(name: str, value: Any) -> bool:
-    is_list = isinstance(value, list) and all(isinstance(one, dict) for one in value)
-    return name.isascii() and name.isdecimal() and len(name) < 6 and is_list
