@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -196,7 +195,7 @@ def _row(
     return {
         **empty,
         **remark.said,
-        **(asdict(served) if served else NOT_SERVED),
+        **(served._asdict() if served else NOT_SERVED),
         "id": identifier,
         "partner_id": key.partner_id,
         "key_id": key.id,
