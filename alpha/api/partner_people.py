@@ -28,27 +28,27 @@ class PartnerPersonOut(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class InvitationIn(serializers.Serializer):
+class PartnerInvitationIn(serializers.Serializer):
     email = serializers.EmailField(max_length=254)
     days = serializers.IntegerField(
         min_value=1, max_value=partner_logins.MOST_DAYS, required=False, default=7
     )
 
 
-class InvitationOut(serializers.ModelSerializer):
+class PartnerInvitationOut(serializers.ModelSerializer):
     class Meta:
         model = PartnerInvitation
         fields = ("id", "email", "created_at", "expires_at", "withdrawn_at", "used_at")
         read_only_fields = fields
 
 
-class InvitationLinkOut(InvitationOut):
+class PartnerInvitationLinkOut(PartnerInvitationOut):
     """The only time the link is told."""
 
     link = serializers.CharField(read_only=True)
 
-    class Meta(InvitationOut.Meta):
-        fields = (*InvitationOut.Meta.fields, "link")
+    class Meta(PartnerInvitationOut.Meta):
+        fields = (*PartnerInvitationOut.Meta.fields, "link")
         read_only_fields = fields
 
 
@@ -80,14 +80,14 @@ class EndPartnerPerson(APIView):
 class PartnerInvitations(APIView):
     """A partner's invitations; a new one by POST, its link told this once."""
 
-    @extend_schema(responses=InvitationOut(many=True))
+    @extend_schema(responses=PartnerInvitationOut(many=True))
     def get(self, request: Request, name: str) -> Response:
         made = selectors.partner_named(name).invitations.all()
-        return Response(InvitationOut(made, many=True).data)
+        return Response(PartnerInvitationOut(made, many=True).data)
 
-    @extend_schema(request=InvitationIn, responses={201: InvitationLinkOut})
+    @extend_schema(request=PartnerInvitationIn, responses={201: PartnerInvitationLinkOut})
     def post(self, request: Request, name: str) -> Response:
-        data = checked(InvitationIn, request.data)
+        data = checked(PartnerInvitationIn, request.data)
         made, secret = partner_logins.invite(
             actor=actor_of(request),
             partner=selectors.partner_named(name),
@@ -95,19 +95,19 @@ class PartnerInvitations(APIView):
             lasts=timedelta(days=data["days"]),
         )
         link = request.build_absolute_uri(reverse("partner-invitation", args=[secret]))
-        return Response({**InvitationOut(made).data, "link": link}, status=201)
+        return Response({**PartnerInvitationOut(made).data, "link": link}, status=201)
 
 
 class WithdrawInvitation(APIView):
     """Closes the link."""
 
-    @extend_schema(request=ReasonIn, responses=InvitationOut)
+    @extend_schema(request=ReasonIn, responses=PartnerInvitationOut)
     def post(self, request: Request, invitation_id: UUID) -> Response:
         data = checked(ReasonIn, request.data)
         found = PartnerInvitation.objects.select_related("partner")
         invitation = get_object_or_404(found, pk=invitation_id)
         partner_logins.withdraw_invitation(actor=actor_of(request), invitation=invitation, **data)
-        return Response(InvitationOut(PartnerInvitation.objects.get(pk=invitation_id)).data)
+        return Response(PartnerInvitationOut(PartnerInvitation.objects.get(pk=invitation_id)).data)
 
 
 class PartnerKeyRight(APIView):

@@ -121,7 +121,6 @@ def take(browser: Browser, target: Target, folder: Path) -> int:
         sign_in(page, target)
         for name, address in pictures.items():
             page.goto(address)
-            page.wait_for_load_state("load")
             # Pages that count on keep a stream open, so their network is never idle.
             page.wait_for_load_state("load")
             page.evaluate("document.fonts.ready.then(() => true)")
