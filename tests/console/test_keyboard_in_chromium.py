@@ -147,6 +147,7 @@ def test_the_focus_stays_where_a_page_follows_what_goes_on(browser: Browser, sit
         visit.open(reverse("console-run-set", args=[site.world.evening.pk]))
         tab_to(page, "#progress a")
         page.evaluate("document.querySelector('#progress td:last-child').textContent = 'stale'")
+        page.evaluate("showFacts(document.querySelector('#progress'), {state: 'another'})")
         page.wait_for_selector("#progress td:last-child:has-text('stale')", state="detached")
         assert page.evaluate("document.activeElement.matches('#progress a')")
         assert not visit.problems()

@@ -88,7 +88,7 @@ def test_a_promotion_says_that_it_begins_beside_the_incumbent(cast: Cast) -> Non
     begun(cast, to, "one")
     promotion = story.requested(cast.engineer, rollout.named("two"), to)
     page = text_of(signed_in("release_manager"), "console-promotion", promotion.pk)
-    assert "Begins beside" in page and "with 10 % of the units" in page
+    assert "two goes live in closed-alpha beside one with 10 %" in page
 
 
 def test_an_auditor_sees_the_ramp_and_no_button(to: Stage) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.db import connection
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
@@ -168,13 +168,14 @@ def _page(auditor: User, detail: PromotionDetail) -> Said:
     """The checklist of the Promotion page, from the top."""
     page = PromotionPage()
     page.promotion = detail.promotion
+    page.request = RequestFactory().get("/", {"now": ""})
     page.actor = actor_of_login(auditor)
     lines = page.lines(detail)
     shown = [line.reason for line in lines]
     return _said([*shown, *detail.decision.approvals, *detail.decision.blocks])
 
 
-_GATE = re.compile(r'<span class="sw-gate-name">.*?<p>(.*?)</p>', re.S)
+_GATE = re.compile(r'class="sw-gate-name"[^>]*>.*?<p>(.*?)</p>', re.S)
 
 
 def _sentences_of_page(auditor: User, row: Promotion) -> list[str]:
