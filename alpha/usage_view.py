@@ -63,7 +63,9 @@ def _count(value: float) -> str:
 
 
 def _money(value: float, currency: str) -> str:
-    return f"{value:,.4g} {currency}".strip()
+    # An axis of a demo's cents never says 2e-05.
+    amount = f"{value:.6f}".rstrip("0").rstrip(".") if 0 < value < 0.01 else f"{value:,.4g}"
+    return f"{amount} {currency}".strip()
 
 
 def _latency(value: float) -> str:

@@ -128,8 +128,11 @@ def points_or_word(value: float | str | None) -> str:
 
 @register.filter
 def micros(value: int | None, currency: str = "") -> str:
-    """Integer micro-units as an amount of money."""
-    return "–" if value is None else f"{value / 1_000_000:,.4f} {currency}".strip()
+    """Integer micro-units as an amount of money; less than a cent to the last unit."""
+    if value is None:
+        return "–"
+    digits = 6 if 0 < abs(value) < 10_000 else 4
+    return f"{value / 1_000_000:,.{digits}f} {currency}".strip()
 
 
 @register.filter
