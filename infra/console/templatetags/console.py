@@ -6,6 +6,7 @@ import json
 from datetime import datetime, timedelta
 from typing import Any
 
+import orjson
 from django import template
 from django.conf import settings
 from django.forms import Form
@@ -19,6 +20,13 @@ from infra import clock
 from infra.console import exports
 
 register = template.Library()
+_READABLE = (
+    orjson.OPT_INDENT_2
+    | orjson.OPT_SORT_KEYS
+    | orjson.OPT_NON_STR_KEYS
+    | orjson.OPT_PASSTHROUGH_DATETIME
+    | orjson.OPT_PASSTHROUGH_DATACLASS
+)
 
 _TONES = {
     "good": "pass live approved promoted completed passed published active better superior "
@@ -149,7 +157,12 @@ def milliseconds(value: float | None) -> str:
 @register.filter
 def pretty(value: Any) -> str:
     """JSON for reading; the template escapes it."""
-    return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True, default=str)
+    try:
+        return orjson.dumps(value, default=str, option=_READABLE).decode()
+    except TypeError:
+        # Whole numbers beyond 64 bits; the standard library's indented writer takes ten times as
+        # long, which is a tenth of a page with sixty gates.
+        return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True, default=str)
 
 
 @register.filter
